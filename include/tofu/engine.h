@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_ENGINE_H
+#define TOFU_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tofu/message.h>
+#include <tofu/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** An engine: one I/O thread, a message pool, up to 65534 channels. */
+typedef struct tofu_engine tofu_engine;
+
+/** An application's mailbox onto an engine: it posts messages and receives messages. */
+typedef struct tofu_group tofu_group;
+
+struct tofu_transport; /* <tofu/transport.h> */
+
+/**
+ * Prepare the library (on Windows: WSAStartup) / undo it. Calls count: each successful tofu_init() wants one tofu_deinit().
+ * While engines live, the last tofu_deinit() takes effect when the last engine is destroyed.
+ * Threads: any, at the same time. Never from DllMain or a constructor of a DLL. Blocks: no.
+ * Errors:  TOFU_NOT_SUPPORTED (the system has no usable sockets); nothing is counted then.
+ */
+enum tofu_status tofu_init(void);
+void tofu_deinit(void);
+
+/** The version of the library in use: "0.1.0". Static text. */
+const char *tofu_version(void);
+
+/** What an engine waits with. */
+enum tofu_poller_kind {
+	TOFU_POLLER_AUTO = 0, /* what the environment variable TOFU_POLLER says: poll, epoll or afd; if it is not set or
+	                         empty, the default of the system: poll(2), AFD on Windows */
+	TOFU_POLLER_POLL = 1,
+	TOFU_POLLER_EPOLL = 2,
+	TOFU_POLLER_AFD = 3
+};
+
+enum tofu_log_level { TOFU_LOG_ERROR = 0, TOFU_LOG_WARNING = 1, TOFU_LOG_INFO = 2 };
+
+/**
+ * Called with one line, no newline, text owned by the engine until it returns. On the engine's thread, under no lock. It
+ * should return soon, since I/O waits for it, and must not call back into the engine.
+ */
+typedef void tofu_log_fn(void *context, enum tofu_log_level level, const char *text);
+
+/** How an engine is made. tofu_options_init() first, then change fields. A numeric field that is 0 means its default. */
+/* clang-format off */
+struct tofu_options {
+	size_t size;                   /* set by tofu_options_init(); lets the struct grow */
+	uint32_t pool_initial;         /* messages allocated at creation; default 1024, 1..1048576 */
+	uint32_t pool_max;             /* messages kept when given back; default 4096, 1..1048576; at least pool_initial */
+	uint32_t max_channels;         /* open at once, listeners counted; default and most 65534 */
+	uint32_t send_queue_max;       /* messages waiting per channel; default 1024, 1..32767 */
+	uint64_t send_queue_max_bytes; /* the same in bytes on the wire; default 8 MiB, most 512 MiB - 1; one always fits */
+	uint32_t handshake_timeout_ms; /* to say hello once accepted, and to resolve and connect; default 10000 */
+	uint32_t idle_timeout_ms;      /* a connection with no byte either way for so long ends; default: never */
+	enum tofu_poller_kind poller;  /* default TOFU_POLLER_AUTO */
+	tofu_log_fn *log;              /* default NULL: silence */
+	void *log_context;             /* handed to log */
+};
+/* clang-format on */
+
+/** Fill in the size and zero everything else, that is, choose every default. */
+void tofu_options_init(struct tofu_options *options);
+
+/**
+ * Start an engine and its thread. options may be NULL (all defaults); it is copied.
+ * Ownership: *out is the caller's, for tofu_engine_destroy(); NULL on failure.
+ * Threads:   any. Blocks: no longer than it takes to start a thread.
+ * Errors:    TOFU_NOT_INITIALIZED (no tofu_init()), TOFU_NOT_ALLOWED (out NULL, size 0, a field out of range),
+ *            TOFU_NOT_SUPPORTED (this poller, or the one that TOFU_POLLER names, is not in this build),
+ *            TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED (no thread or
+ *            no descriptor to be had).
+ */
+enum tofu_status tofu_engine_create(const struct tofu_options *options, tofu_engine **out);
+
+/**
+ * Stop an engine: its channels close at once and without notices, its groups are destroyed with it, its thread ends. Threads
+ * that wait in tofu_receive() or tofu_group_drain() return with TOFU_SHUTDOWN_STARTED first. What was accepted but not
+ * yet written is lost to the peer: tofu_group_drain() first, or say bye. NULL is fine. In a child after fork() only memory
+ * and descriptors are freed; the parent's engine is not touched.
+ * Ownership: engine and groups are gone; messages that the application holds stay valid.
+ * Threads:   one, not from the log callback; no other call may be under way, but waiting. Blocks: until the engine's thread has ended; never on a peer or a name server.
+ */
+void tofu_engine_destroy(tofu_engine *engine);
+
+/**
+ * Let an engine speak a transport: addresses that start with its scheme go to it.
+ * Ownership: transport must stay valid as long as the engine.
+ * Threads:   any. Blocks: no.
+ * Errors:    TOFU_NOT_SUPPORTED (built for another TOFU_TRANSPORT_ABI), TOFU_NOT_ALLOWED (NULL, a required operation or the
+ *            scheme missing, a scheme registered before), TOFU_LIMIT_REACHED (more than 16), TOFU_SHUTDOWN_STARTED.
+ */
+enum tofu_status tofu_engine_register(tofu_engine *engine, const struct tofu_transport *transport);
+
+/** Counters of an engine since it was created, and what it holds now. Grows at its end only. */
+/* clang-format off */
+struct tofu_stats {
+	size_t size;                 /* in: sizeof of the caller's struct; out: how much was filled in */
+	uint64_t messages_sent;      /* frames written whole */
+	uint64_t messages_received;  /* frames received whole */
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t messages_returned;  /* accepted, but given back unsent */
+	uint64_t frames_refused;     /* protocol violations */
+	uint64_t wakeups;            /* how often the engine's thread came back from waiting */
+	uint64_t polls_for_reading;  /* per wait, the connections whose readability was asked for, added up */
+	uint64_t sends;              /* calls of a transport's send: with sockets, system calls that write */
+	uint64_t receives;           /* the same for receive */
+	uint64_t pool_hits;          /* messages taken from the pool */
+	uint64_t pool_misses;        /* wanted when it was empty: refused, awaited or allocated */
+	uint64_t pool_free;          /* in the pool now */
+	uint64_t messages_out;       /* of this engine's messages, those in use: queued, arriving, or with the application */
+	uint32_t channels_resolving; /* now: an address is looked up */
+	uint32_t channels_connecting;
+	uint32_t channels_listening;
+	uint32_t channels_accepted;  /* HelloRequest due */
+	uint32_t channels_open;
+	uint32_t channels_closing;   /* from the first bye or failure to channel_closed */
+};
+/* clang-format on */
+
+/**
+ * Read the counters. Each is right by itself; together they are no snapshot.
+ * Units:   set stats->size to sizeof *stats first; an older, shorter struct is filled as far as it goes.
+ * Threads: any. Blocks: no.
+ * Errors:  TOFU_NOT_ALLOWED (NULL, size 0, or in a child after fork()).
+ */
+enum tofu_status tofu_engine_stats(tofu_engine *engine, struct tofu_stats *stats);
+
+/**
+ * Create a group / destroy it. Destroying closes its channels at once and without notices, frees what it had not received
+ * yet, and wakes a thread that waits in it with TOFU_SHUTDOWN_STARTED. What was accepted but not yet written is lost to the
+ * peer: tofu_group_drain() first, or say bye.
+ * Ownership: the caller's until destroyed, or until its engine is.
+ * Threads:   any; while a group is destroyed no other call on it may be under way, but waiting. Blocks: for the engine's
+ *            answer.
+ * Errors:    create: TOFU_ALLOCATION_FAILED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()), TOFU_SHUTDOWN_STARTED.
+ *            destroy: TOFU_NOT_ALLOWED (NULL).
+ */
+enum tofu_status tofu_group_create(tofu_engine *engine, tofu_group **out);
+enum tofu_status tofu_group_destroy(tofu_group *group);
+
+/**
+ * Hand a message to the engine for its channel. Nothing has been sent when this returns; what becomes of it arrives through
+ * tofu_receive(): a message that cannot be sent comes back, origin engine, with a status that says why - a HelloRequest or
+ * WelcomeRequest as its response, with invalid_address for instance when no transport is registered for its address.
+ * Origin and status are overwritten; an id of 0 is assigned; so is the channel of a HelloRequest or WelcomeRequest.
+ * *out_or_null, if given, is the final header. A listener takes ByeRequest and ByeSignal; others come back: not_allowed.
+ * Ownership: TOFU_OK: the engine's, and *msg is NULL. Any other status: still the caller's, unchanged.
+ * Threads:   any, at the same time. Blocks: no.
+ * Units:     text headers and body of at most 65535 bytes each.
+ * Errors:    TOFU_NULL_MESSAGE; TOFU_INVALID_OP_CODE (not one that an application posts); TOFU_INVALID_MESSAGE_ID (a response
+ *            with id 0); TOFU_INVALID_MORE_USAGE; TOFU_INVALID_CHANNEL_NUMBER (0, not open, or not 0 where one is opened);
+ *            TOFU_INVALID_MCHN_GROUP (another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
+ *            WelcomeRequest); TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is
+ *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had);
+ *            TOFU_ALLOCATION_FAILED; TOFU_SHUTDOWN_STARTED; TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ */
+enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header *out_or_null);
+
+/**
+ * Take the next message: a peer's, a notice of the engine (origin engine, status set), or an update of another thread
+ * (status receiver_update). The last word on a channel is a Signal of status channel_closed with the id of
+ * its HelloRequest or WelcomeRequest; its text header "~reason" names the status that ended the channel: channel_closed
+ * itself, if an application wanted it. pool_empty comes on channel 0, once until a message reaches the group again.
+ * Ownership: *out is the caller's: tofu_msg_put() or post it. NULL on failure.
+ * Threads:   one at a time per group. Blocks: up to timeout_ns nanoseconds; 0: not at all; -1: for ever.
+ * Errors:    TOFU_TIMEOUT, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ */
+enum tofu_status tofu_receive(tofu_group *group, tofu_msg **out, int64_t timeout_ns);
+
+/**
+ * Put a message into the group's own mailbox, for the thread that receives: its status becomes receiver_update, the rest
+ * stays. With NULL, or a pointer to NULL, an empty Signal is made.
+ * Ownership: TOFU_OK: gone, *msg_or_null is NULL. Otherwise still the caller's.
+ * Threads:   any. Blocks: no.
+ * Errors:    TOFU_ALLOCATION_FAILED, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (group NULL, or in a child after fork()).
+ */
+enum tofu_status tofu_update_receiver(tofu_group *group, tofu_msg **msg_or_null);
+
+/**
+ * Wait until nothing that was posted to the group is under way: each message is out (written to its socket whole) or given
+ * back. Messages that other threads post in the meantime are waited for, too.
+ * Threads: any. Blocks: up to timeout_ns nanoseconds; 0: not at all; -1: for ever.
+ * Errors:  TOFU_TIMEOUT, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ */
+enum tofu_status tofu_group_drain(tofu_group *group, int64_t timeout_ns);
+
+/**
+ * Something to wait on in a foreign loop: readable (signalled) as long as tofu_receive() would not wait. Do nothing with it
+ * but wait: never read, write or close it.
+ * Ownership: the group's, valid until it is destroyed. POSIX: a descriptor. Windows: a waitable HANDLE.
+ * Threads:   any. Blocks: no.
+ * Errors:    TOFU_LIMIT_REACHED (no descriptor to be had), TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ */
+enum tofu_status tofu_group_pollable(tofu_group *group, intptr_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_TOFU_H
+#define TOFU_TOFU_H
+
+/* All of libtofu. The transports have headers of their own: <tofu/tcp.h>, <tofu/unix.h>. */
+
+#include <tofu/engine.h>
+#include <tofu/message.h>
+#include <tofu/status.h>
+#include <tofu/transport.h>
+
+#endif

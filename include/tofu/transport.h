@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_TRANSPORT_H
+#define TOFU_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tofu/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Raised whenever struct tofu_transport changes. tofu_engine_register() refuses another. */
+enum { TOFU_TRANSPORT_ABI = 1 };
+
+/** What an operation waits for, or what holds: bits. */
+enum { TOFU_READABLE = 1, TOFU_WRITABLE = 2 };
+
+/** Why an address is wanted. */
+enum tofu_purpose { TOFU_TO_CONNECT = 0, TOFU_TO_LISTEN = 1 };
+
+/** How a link ends. */
+enum tofu_close {
+	TOFU_CLOSE_ORDERLY = 0, /* all that was sent still arrives */
+	TOFU_CLOSE_ABORT = 1,   /* the peer shall see a failure; what was not sent yet may be dropped */
+	TOFU_CLOSE_FORGET = 2 /* in a child after fork(): free what is this process's, touch nothing that is shared: no
+	                           shutdown, no option, no file removed */
+};
+
+/** The most addresses that one name may stand for; more are ignored. */
+enum { TOFU_ADDRESSES_MAX = 16 };
+
+/** An address in the system's form (a struct sockaddr), or whatever the transport keeps in it. */
+struct tofu_sockaddr {
+	uint32_t len; /* bytes used */
+	uint32_t reserved;
+	uint64_t bytes[16];
+};
+
+/** A piece of memory to send from or to receive into. */
+struct tofu_iov {
+	void *base;
+	size_t len;
+};
+
+/** One end of a connection, or a listener. The engine allocates and zeroes it. */
+struct tofu_link {
+	intptr_t handle; /* what the engine waits on: a socket; set by listen, connect_start and accept */
+	void *state;     /* the transport's own, NULL at first; freed by its close */
+};
+
+/**
+ * A transport. Static const data, filled by name; the application gives it to tofu_engine_register().
+ *
+ * All operations but resolve run on the engine's thread. None may block or call the engine. TOFU_WOULD_BLOCK means: nothing
+ * was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction the data goes; *want comes in
+ * with the usual one set. Any other failure of an operation ends the link: close follows.
+ * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
+ */
+struct tofu_transport {
+	uint32_t abi;       /* TOFU_TRANSPORT_ABI */
+	const char *scheme; /* what addresses start with, before the first '|': "tcp"; no '|' in it, at most 15 bytes */
+
+	/**
+	 * Turn the rest of an address (after "scheme|") into one or more system addresses, best first. With may_block 0 it
+	 * answers at once: TOFU_WOULD_BLOCK if that takes a lookup. It is then called again, with may_block 1, on a helper
+	 * thread, at the same time as other operations; that call may outlast the engine, so it uses nothing but its arguments.
+	 * Errors: TOFU_INVALID_ADDRESS, TOFU_HOST_NOT_FOUND, TOFU_PATH_TOO_LONG, TOFU_NOT_SUPPORTED, ...
+	 */
+	enum tofu_status (*resolve)(const char *rest, enum tofu_purpose purpose, int may_block,
+	                            struct tofu_sockaddr *out, size_t capacity, size_t *count);
+
+	/** Open a listener. Errors: TOFU_ADDRESS_IN_USE, TOFU_LISTEN_FAILED, TOFU_PERMISSION_DENIED, ... */
+	enum tofu_status (*listen)(struct tofu_link *listener, const struct tofu_sockaddr *at);
+
+	/**
+	 * Take one waiting connection. Errors: TOFU_WOULD_BLOCK (none), TOFU_LIMIT_REACHED (no descriptor or memory now: the
+	 * engine pauses the listener), TOFU_ACCEPT_FAILED (the listener is broken). A connection that went away before it
+	 * was accepted is no failure.
+	 */
+	enum tofu_status (*accept)(struct tofu_link *listener, struct tofu_link *link);
+
+	/** Start to connect: TOFU_OK (connected), TOFU_WOULD_BLOCK (connect_finish tells), or why not. */
+	enum tofu_status (*connect_start)(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want);
+	enum tofu_status (*connect_finish)(struct tofu_link *link, unsigned *want);
+
+	/** Send a vector / receive into one. *done: bytes moved, more than 0 with TOFU_OK. receive: TOFU_PEER_DISCONNECTED is
+	 * the end, orderly or not, after all that had arrived. A transport with a buffer of its own must not keep anything in
+	 * it that fits into the vector: only when the vector was filled is receive called again unasked. */
+	enum tofu_status (*send)(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+	                         unsigned *want);
+	enum tofu_status (*receive)(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+	                            unsigned *want);
+
+	/** No more will be sent: the peer reads to the end. TOFU_WOULD_BLOCK as above. */
+	enum tofu_status (*shutdown)(struct tofu_link *link, unsigned *want);
+
+	/** Free what the link holds. Exactly once for every link that listen, accept or connect_start was called on and that they
+	 * left a handle or a state in; also after a failure. */
+	void (*close)(struct tofu_link *link, enum tofu_close how);
+
+	/** The two ends as address text, with the scheme: "tcp|127.0.0.1|4000". peer_address may be NULL: not known. */
+	enum tofu_status (*local_address)(const struct tofu_link *link, char *out, size_t capacity);
+	enum tofu_status (*peer_address)(const struct tofu_link *link, char *out, size_t capacity);
+};
+
+/*
+ * Help for transports over plain sockets: one behaviour on every system. Sockets are non-blocking, not inherited by other
+ * programs, and never raise SIGPIPE. Any thread, nothing blocks but where it is said. Failures come as a status.
+ */
+
+/** No socket. */
+enum { TOFU_NO_SOCKET = -1 };
+
+/**
+ * The addresses of an Internet host. host: a numeric IPv4 or IPv6 address, or a name; NULL or empty: every interface (to
+ * listen). With may_block 0 a name gives TOFU_WOULD_BLOCK; with 1 this waits for the system's resolver.
+ * Errors: TOFU_HOST_NOT_FOUND (nobody knows it, or no name server answered), TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED.
+ */
+enum tofu_status tofu_sockaddr_inet(const char *host, uint16_t port, int may_block, struct tofu_sockaddr *out,
+                                    size_t capacity, size_t *count);
+/** A Unix socket's address. Errors: TOFU_PATH_TOO_LONG, TOFU_INVALID_ADDRESS (empty), TOFU_NOT_SUPPORTED. */
+enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out);
+/** The numeric host and the port of an Internet address. Errors: TOFU_INVALID_ADDRESS (it is none, or does not fit). */
+enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, char *host, size_t capacity,
+                                         uint16_t *port);
+/** The path of a Unix socket's address, terminated, in place; "" if it has none. */
+const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address);
+
+/** Open a listening socket. Internet: restartable at once, but no second listener on a live port; "::" takes IPv4, too. */
+enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out);
+/** Take a waiting connection. Errors as struct tofu_transport's accept. */
+enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out);
+/** Start to connect. TOFU_WOULD_BLOCK: under way, *out is open; writable tells. Other failures leave TOFU_NO_SOCKET. */
+enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out);
+/** How that ended. TOFU_WOULD_BLOCK: not yet. */
+enum tofu_status tofu_socket_connect_result(intptr_t socket);
+/** Send / receive; *done is bytes moved. Receiving at the end: TOFU_PEER_DISCONNECTED. */
+enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done);
+enum tofu_status tofu_socket_receive(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done);
+/** Send small packets at once (TCP_NODELAY). */
+enum tofu_status tofu_socket_nodelay(intptr_t socket);
+/** Send FIN after what was sent. */
+enum tofu_status tofu_socket_shutdown(intptr_t socket);
+/** Close. ABORT resets a TCP connection. TOFU_NO_SOCKET is fine. */
+void tofu_socket_close(intptr_t socket, enum tofu_close how);
+/** The two ends. */
+enum tofu_status tofu_socket_local(intptr_t socket, struct tofu_sockaddr *out);
+enum tofu_status tofu_socket_peer(intptr_t socket, struct tofu_sockaddr *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses as text: "scheme|rest", and the URLs that people are used to, which become that. Only the forms of tcp and
+ * uds are checked here; what follows another scheme is its transport's business. Everything is pure but connect_to and
+ * listen_on, which change the message only when nothing can fail any more.
+ *
+ * URLs: tcp://HOST:PORT with an IPv6 address in brackets; unix:///PATH, and unix:PATH as gRPC writes it, where PATH may
+ * be relative. unix://NAME is refused: NAME is a host there, and a path to those who leave out a slash. Bytes are taken
+ * as they are, nothing is percent-decoded. A path cannot end in a space, since a text header's value does not.
+ */
+
+#include "message/message.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PORT_MAX = 65535, PORT_DIGITS = 5 };
+
+static bool is_scheme_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c != '\0' && strchr("+-._", c) != NULL);
+}
+
+/* Bytes of the scheme that text begins with; 0 if it is none. */
+static size_t scheme_len(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && is_scheme_char(text[n]))
+		n++;
+	return n <= TOFU_SCHEME_MAX ? n : 0;
+}
+
+/* No control bytes (one would end the header, or the string), no space at the end (it would be cut off). */
+static bool is_clean(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x20 || c == 0x7f)
+			return false;
+	}
+	return len == 0 || text[len - 1] != ' ';
+}
+
+static void copy(char *to, const char *from, size_t len)
+{
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+const char *tofu_address_header(unsigned opcode)
+{
+	if (opcode == TOFU_HELLO_REQUEST)
+		return "~connect_to";
+	return opcode == TOFU_WELCOME_REQUEST ? "~listen_on" : NULL;
+}
+
+enum tofu_status tofu_address_split(const char *text, size_t len, char scheme[TOFU_SCHEME_MAX + 1],
+                                    char rest[TOFU_ADDRESS_MAX + 1])
+{
+	size_t n = scheme_len(text, len);
+
+	scheme[0] = '\0';
+	rest[0] = '\0';
+	if (n == 0 || n == len || text[n] != '|' || len > TOFU_ADDRESS_MAX || !is_clean(text, len))
+		return TOFU_INVALID_ADDRESS;
+	copy(scheme, text, n);
+	copy(rest, text + n + 1, len - n - 1);
+	return TOFU_OK;
+}
+
+/* A decimal number up to 65535, or -1. */
+static int32_t parse_port(const char *digits)
+{
+	int32_t port = 0;
+	size_t n = strlen(digits);
+
+	if (n == 0 || n > PORT_DIGITS)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
+			return -1;
+		port = port * 10 + (digits[i] - '0');
+	}
+	return port <= PORT_MAX ? port : -1;
+}
+
+static enum tofu_status write_address(char out[TOFU_ADDRESS_MAX + 1], const char *scheme, const char *rest,
+                                      size_t rest_len, const char *more)
+{
+	int n = snprintf(out, TOFU_ADDRESS_MAX + 1, "%s|%.*s%s", scheme, (int)rest_len, rest, more);
+
+	return n > 0 && n <= TOFU_ADDRESS_MAX ? TOFU_OK : TOFU_INVALID_ADDRESS;
+}
+
+static enum tofu_status write_tcp(char out[TOFU_ADDRESS_MAX + 1], const char *host, size_t host_len, const char *port)
+{
+	int32_t number = parse_port(port);
+	char tail[1 + PORT_DIGITS + 1];
+
+	if (number < 0 || memchr(host, '|', host_len) != NULL || memchr(host, ' ', host_len) != NULL)
+		return TOFU_INVALID_ADDRESS;
+	(void)snprintf(tail, sizeof tail, "|%u", (unsigned)number % (PORT_MAX + 1u));
+	return write_address(out, "tcp", host, host_len, tail);
+}
+
+/* "scheme|rest", rest being what follows the '|'. */
+static enum tofu_status normalize_plain(const char *address, size_t scheme, char out[TOFU_ADDRESS_MAX + 1])
+{
+	const char *rest = address + scheme + 1;
+	const char *bar;
+
+	if (scheme != 3 || memcmp(address, "tcp", 3) != 0) {
+		copy(out, address, strlen(address));
+		return TOFU_OK;
+	}
+	bar = strchr(rest, '|');
+	return bar != NULL ? write_tcp(out, rest, (size_t)(bar - rest), bar + 1) : TOFU_INVALID_ADDRESS;
+}
+
+/* "HOST:PORT" or "[IPV6]:PORT". */
+static enum tofu_status normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
+{
+	bool bracket = at[0] == '[';
+	const char *host = bracket ? at + 1 : at;
+	size_t len = strcspn(host, bracket ? "]" : ":");
+	const char *after = host + len;
+
+	if (bracket && (*after++ != ']' || len == 0))
+		return TOFU_INVALID_ADDRESS;
+	/* '/', '?', '#' and '@' are what a URL may have but an address has not; ':' was looked for. */
+	if (*after != ':' || strcspn(host, "/?#@[]") < len)
+		return TOFU_INVALID_ADDRESS;
+	return write_tcp(out, host, len, after + 1);
+}
+
+/* What follows "unix:". */
+static enum tofu_status normalize_unix_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
+{
+	if (strncmp(at, "//", 2) == 0) {
+		at += 2;
+		if (at[0] != '/' && at[0] != '\0')
+			return TOFU_INVALID_ADDRESS;
+	}
+	return write_address(out, "uds", at, strlen(at), "");
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && memcmp(text, word, len) == 0;
+}
+
+static enum tofu_status normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
+{
+	size_t len = strlen(address);
+	size_t scheme = len <= TOFU_ADDRESS_MAX && is_clean(address, len) ? scheme_len(address, len) : 0;
+	const char *after = address + scheme;
+
+	if (scheme == 0)
+		return TOFU_INVALID_ADDRESS;
+	if (after[0] == '|')
+		return normalize_plain(address, scheme, out);
+	if (is_word(address, scheme, "tcp") && strncmp(after, "://", 3) == 0)
+		return normalize_tcp_url(after + 3, out);
+	if (is_word(address, scheme, "unix") && after[0] == ':')
+		return normalize_unix_url(after + 1, out);
+	return TOFU_INVALID_ADDRESS;
+}
+
+enum tofu_status tofu_address_normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
+{
+	enum tofu_status st = normalize(address, out);
+
+	if (st != TOFU_OK)
+		out[0] = '\0';
+	return st;
+}
+
+/* An address in normal form that can only be listened on: tcp without host or port, uds without path. */
+static bool is_listen_only(const char *address)
+{
+	size_t len = strlen(address);
+
+	if (strncmp(address, "tcp|", 4) == 0)
+		return address[4] == '|' || (address[len - 1] == '0' && address[len - 2] == '|');
+	return strcmp(address, "uds|") == 0;
+}
+
+/* Room first; after that nothing fails. */
+static enum tofu_status write_header(struct tofu_msg *m, const char *name, const char *address)
+{
+	size_t old = m->headers.len;
+	size_t name_len = strlen(name);
+	size_t address_len = strlen(address);
+	unsigned char *data;
+	size_t len;
+	enum tofu_status st = tofu_msg_headers_resize(m, old + name_len + address_len + TOFU_TEXT_HEADER_EXTRA);
+
+	if (st != TOFU_OK)
+		return st;
+	data = m->headers.data;
+	len = tofu_text_headers_remove(data, old, tofu_address_header(TOFU_HELLO_REQUEST));
+	len = tofu_text_headers_remove(data, len, tofu_address_header(TOFU_WELCOME_REQUEST));
+	m->headers.len = (uint32_t)tofu_text_headers_append(data, len, name, name_len, address, address_len);
+	return TOFU_OK;
+}
+
+static enum tofu_status set_address(tofu_msg *msg, enum tofu_opcode opcode, const char *address)
+{
+	char normal[TOFU_ADDRESS_MAX + 1];
+	enum tofu_status st;
+
+	if (msg == NULL)
+		return TOFU_NULL_MESSAGE;
+	if (address == NULL || tofu_address_normalize(address, normal) != TOFU_OK)
+		return TOFU_INVALID_ADDRESS;
+	if (opcode == TOFU_HELLO_REQUEST && is_listen_only(normal))
+		return TOFU_INVALID_ADDRESS;
+	st = write_header(msg, tofu_address_header(opcode), normal);
+	if (st != TOFU_OK)
+		return st;
+	msg->header.opcode = (uint8_t)opcode;
+	msg->header.channel = 0;
+	msg->header.status = 0;
+	msg->header.more = 0;
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_msg_connect_to(tofu_msg *msg, const char *address)
+{
+	return set_address(msg, TOFU_HELLO_REQUEST, address);
+}
+
+enum tofu_status tofu_msg_listen_on(tofu_msg *msg, const char *address)
+{
+	return set_address(msg, TOFU_WELCOME_REQUEST, address);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_MESSAGE_MESSAGE_H
+#define TOFU_MESSAGE_MESSAGE_H
+
+/*
+ * Floor 2: messages, text headers, the wire codec, the pool. No I/O, no threads of its own.
+ * This header is what the reactor sees of a message.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tofu/message.h>
+
+struct tofu_pool;
+
+/** Bytes that grow. data is never NULL once the message exists: at first it is the message's own small store. */
+struct tofu_buf {
+	unsigned char *data;
+	uint32_t len;
+	uint32_t cap;
+};
+
+/** What most messages fit into without a second allocation. */
+enum { TOFU_MSG_SMALL_HEADERS = 64, TOFU_MSG_SMALL_BODY = 256 };
+
+struct tofu_msg {
+	struct tofu_msg *next; /* whoever owns the message links it: pool, mailbox, send queue */
+	struct tofu_pool *pool;
+	struct tofu_header header;
+	uint16_t small_headers; /* sizes of the small stores that follow; 0 body in a notice */
+	uint16_t small_body;
+	struct tofu_buf headers;
+	void *user; /* up to here one cache line: all that a pool and a queue look at */
+	struct tofu_buf body;
+	_Alignas(uint64_t) unsigned char small[]; /* body, then text headers: a body filled in place is aligned */
+};
+
+/** One allocation. pool is only noted; the pool does the counting. NULL: no memory. */
+struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers, uint16_t small_body);
+void tofu_msg_destroy(struct tofu_msg *m);
+/** Bytes that it holds outside of its small stores / give them up, with what is in them. */
+size_t tofu_msg_grown(const struct tofu_msg *m);
+void tofu_msg_shrink(struct tofu_msg *m);
+
+/** A queue of messages, linked by next. All zero is the empty queue. */
+struct tofu_msg_queue {
+	struct tofu_msg *head;
+	struct tofu_msg *tail;
+	size_t count;
+};
+
+void tofu_msg_queue_push(struct tofu_msg_queue *q, struct tofu_msg *m);
+struct tofu_msg *tofu_msg_queue_pop(struct tofu_msg_queue *q);
+/** Move all of from to the end of to. */
+void tofu_msg_queue_append(struct tofu_msg_queue *to, struct tofu_msg_queue *from);
+/** Put every message of the queue back. */
+void tofu_msg_queue_put(struct tofu_msg_queue *q);
+
+/**
+ * Make room for len bytes and set the length to it. The contents so far stay. On failure nothing changed: no memory, or
+ * more than any message needs (TOFU_LIMIT_REACHED; by message: TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN).
+ */
+enum tofu_status tofu_buf_resize(struct tofu_buf *b, const unsigned char *small, size_t len);
+enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len);
+enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len);
+
+/* text headers as bytes, whoever sent them: text_headers.c */
+
+/** As tofu_msg_headers_next(). Pure; reads nothing outside of data[0..len). */
+size_t tofu_text_headers_next(const unsigned char *data, size_t len, size_t at, struct tofu_text_header *out);
+/** Cut out every header of that name; all other lines stay as they are. Returns the length that is left. */
+size_t tofu_text_headers_remove(unsigned char *data, size_t len, const char *name);
+/**
+ * Append "name: value" CR LF as it is, after a CR LF that the last line may lack. There is room for both. Returns the
+ * new length.
+ */
+size_t tofu_text_headers_append(unsigned char *data, size_t len, const char *name, size_t name_len, const char *value,
+                                size_t value_len);
+/** The most bytes that appending adds. */
+enum { TOFU_TEXT_HEADER_EXTRA = 6 };
+
+/* opcodes: one table, opcode.c */
+
+enum tofu_opcode_type { TOFU_TYPE_REGULAR, TOFU_TYPE_WELCOME, TOFU_TYPE_HELLO, TOFU_TYPE_BYE };
+enum tofu_opcode_role { TOFU_ROLE_REQUEST, TOFU_ROLE_RESPONSE, TOFU_ROLE_SIGNAL };
+
+struct tofu_opcode_rule {
+	const char *name; /* "HelloRequest" */
+	enum tofu_opcode_type type;
+	enum tofu_opcode_role role;
+	bool travels; /* peer to peer, on the wire */
+	bool posted;  /* by applications */
+	int8_t echo;  /* the opcode that answers it, -1: none */
+};
+
+/** NULL for a number that is no opcode. */
+const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode);
+
+/* addresses */
+
+/** The text header that carries the address of a HelloRequest / WelcomeRequest; NULL for other opcodes. */
+const char *tofu_address_header(unsigned opcode);
+
+enum { TOFU_SCHEME_MAX = 15, TOFU_ADDRESS_MAX = 512 };
+
+/**
+ * Split "scheme|rest" (len bytes, not terminated) into terminated copies. TOFU_INVALID_ADDRESS if it is not of this
+ * form, and both are "".
+ */
+enum tofu_status tofu_address_split(const char *text, size_t len, char scheme[TOFU_SCHEME_MAX + 1],
+                                    char rest[TOFU_ADDRESS_MAX + 1]);
+/** Write any accepted form of an address as "scheme|rest". TOFU_INVALID_ADDRESS otherwise, and out is "". */
+enum tofu_status tofu_address_normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1]);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is true of each opcode, in one table by number. Nothing else in the library knows it.
+ */
+
+#include "message/message.h"
+
+enum { NONE = -1 };
+
+#define KIND(type, role) TOFU_TYPE_##type, TOFU_ROLE_##role
+
+/* clang-format off */
+static const struct tofu_opcode_rule rules[] = {
+	/*                            name               type, role                travels posted echo */
+	[TOFU_REQUEST]          = { "Request",         KIND(REGULAR, REQUEST),   true,   true,  TOFU_RESPONSE },
+	[TOFU_RESPONSE]         = { "Response",        KIND(REGULAR, RESPONSE),  true,   true,  NONE },
+	[TOFU_SIGNAL]           = { "Signal",          KIND(REGULAR, SIGNAL),    true,   true,  TOFU_SIGNAL },
+	[TOFU_HELLO_REQUEST]    = { "HelloRequest",    KIND(HELLO, REQUEST),     true,   true,  TOFU_HELLO_RESPONSE },
+	[TOFU_HELLO_RESPONSE]   = { "HelloResponse",   KIND(HELLO, RESPONSE),    true,   true,  NONE },
+	[TOFU_BYE_REQUEST]      = { "ByeRequest",      KIND(BYE, REQUEST),       true,   true,  TOFU_BYE_RESPONSE },
+	[TOFU_BYE_RESPONSE]     = { "ByeResponse",     KIND(BYE, RESPONSE),      true,   true,  NONE },
+	[TOFU_BYE_SIGNAL]       = { "ByeSignal",       KIND(BYE, SIGNAL),        false,  true,  NONE },
+	[TOFU_WELCOME_REQUEST]  = { "WelcomeRequest",  KIND(WELCOME, REQUEST),   false,  true,  TOFU_WELCOME_RESPONSE },
+	[TOFU_WELCOME_RESPONSE] = { "WelcomeResponse", KIND(WELCOME, RESPONSE),  false,  false, NONE },
+};
+/* clang-format on */
+
+const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode)
+{
+	return opcode < sizeof rules / sizeof rules[0] ? &rules[opcode] : NULL;
+}

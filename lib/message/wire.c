@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sixteen bytes before every frame, big-endian, byte by byte: no alignment, no host order. Decoding cannot fail;
+ * whether a peer may send what was decoded is a question of its own.
+ */
+
+#include "message/wire.h"
+
+#include "message/message.h"
+
+/* The proto byte: opcode in bits 0-3, then origin, more, and two internal bits. */
+enum { ORIGIN_SHIFT = 4, MORE_SHIFT = 5, INTERNAL_SHIFT = 6, OPCODE_MASK = 0x0f };
+
+static void store16(unsigned char *out, uint16_t value)
+{
+	out[0] = (unsigned char)(value >> 8);
+	out[1] = (unsigned char)(value & 0xff);
+}
+
+static uint16_t load16(const unsigned char *in)
+{
+	return (uint16_t)((unsigned)in[0] << 8 | in[1]);
+}
+
+static void store64(unsigned char *out, uint64_t value)
+{
+	for (int i = 7; i >= 0; i--, value >>= 8)
+		out[i] = (unsigned char)(value & 0xff);
+}
+
+static uint64_t load64(const unsigned char *in)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value = value << 8 | in[i];
+	return value;
+}
+
+static unsigned char proto_byte(const struct tofu_frame *frame)
+{
+	const struct tofu_header *h = &frame->header;
+
+	return (unsigned char)((h->opcode & OPCODE_MASK) | (h->origin & 1) << ORIGIN_SHIFT |
+	                       (h->more & 1) << MORE_SHIFT | (frame->internal & 3) << INTERNAL_SHIFT);
+}
+
+void tofu_wire_encode(const struct tofu_frame *frame, unsigned char out[TOFU_WIRE_HEADER])
+{
+	store16(out, frame->header.channel);
+	out[2] = proto_byte(frame);
+	out[3] = frame->header.status;
+	store64(out + 4, frame->header.id);
+	store16(out + 12, frame->headers_len);
+	store16(out + 14, frame->body_len);
+}
+
+void tofu_wire_decode(const unsigned char in[TOFU_WIRE_HEADER], struct tofu_frame *out)
+{
+	out->header.channel = load16(in);
+	out->header.opcode = in[2] & OPCODE_MASK;
+	out->header.origin = in[2] >> ORIGIN_SHIFT & 1;
+	out->header.more = in[2] >> MORE_SHIFT & 1;
+	out->internal = in[2] >> INTERNAL_SHIFT & 3;
+	out->header.status = in[3];
+	out->header.id = load64(in + 4);
+	out->headers_len = load16(in + 12);
+	out->body_len = load16(in + 14);
+}
+
+bool tofu_wire_acceptable(const struct tofu_frame *frame)
+{
+	const struct tofu_header *h = &frame->header;
+	const struct tofu_opcode_rule *rule = tofu_opcode_rule(h->opcode);
+
+	if (rule == NULL || !rule->travels)
+		return false;
+	if (h->origin != TOFU_ORIGIN_APPLICATION || frame->internal != 0 || h->status != TOFU_OK)
+		return false;
+	if (rule->role == TOFU_ROLE_RESPONSE && h->id == 0)
+		return false;
+	return h->more == 0 || rule->type == TOFU_TYPE_REGULAR;
+}

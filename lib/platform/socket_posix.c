@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Non-blocking stream sockets, Internet and Unix. A socket comes out of listen, accept or connect, moves bytes by sendmsg and
+ * recvmsg (one buffer or many: only those take MSG_NOSIGNAL and vectors alike), and goes by close, which is the only
+ * one to free it. What a system error means is in errors.h; here is only what it means in the place where it happened.
+ *
+ * *out is TOFU_NO_SOCKET after every failure but "under way". A failed listen takes the socket file that it made with
+ * it. Handles of 0 or less are no sockets: zeroed memory can be closed.
+ */
+
+#include <tofu/transport.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+
+/* A vector of ours is a vector of the system's, so none is copied. */
+_Static_assert(sizeof(struct tofu_iov) == sizeof(struct iovec), "same size");
+_Static_assert(offsetof(struct tofu_iov, base) == offsetof(struct iovec, iov_base), "same base");
+_Static_assert(offsetof(struct tofu_iov, len) == offsetof(struct iovec, iov_len), "same length");
+
+/* More than any system keeps: it takes its own limit (net.core.somaxconn). */
+enum { BACKLOG = 65535 };
+
+static int fd_of(intptr_t socket)
+{
+	return socket > 0 && socket <= INT_MAX ? (int)socket : -1; /* -1: the system says EBADF */
+}
+
+static const struct sockaddr *system_address(const struct tofu_sockaddr *address)
+{
+	return (const struct sockaddr *)address->bytes;
+}
+
+/* The status, and no socket. errno was saved as error before anything was cleaned up. */
+static enum tofu_status give_up(int fd, int error, enum tofu_status otherwise)
+{
+	if (fd >= 0)
+		(void)close(fd);
+	return tofu_plat_status(error, otherwise);
+}
+
+static enum tofu_status open_socket(const struct tofu_sockaddr *address, struct sockaddr_in6 *copy, int *fd,
+                                    enum tofu_status otherwise)
+{
+	memset(copy, 0, sizeof *copy);
+	*fd = -1;
+	if (address->len < sizeof(sa_family_t) || address->len > sizeof address->bytes)
+		return TOFU_INVALID_ADDRESS;
+	memcpy(copy, address->bytes, sizeof *copy); /* the family, and all of an IPv6 address if it is one */
+	*fd = tofu_plat_fd_above_stdio(socket(copy->sin6_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	return *fd < 0 ? tofu_plat_status(errno, otherwise) : TOFU_OK;
+}
+
+/* listen */
+
+static bool set_flag(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+/*
+ * SO_REUSEADDR: connections of a listener before us that linger in TIME_WAIT do not matter; a live listener still does.
+ * IPV6_V6ONLY is said either way, for its default is the administrator's.
+ */
+static bool prepare_inet(int fd, const struct sockaddr_in6 *at)
+{
+	if (!set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1))
+		return false;
+	if (at->sin6_family != AF_INET6)
+		return true;
+	return set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !IN6_IS_ADDR_UNSPECIFIED(&at->sin6_addr));
+}
+
+/*
+ * Linux gives the socket file the mode of the socket, less the umask: it is never open to others, not for a moment. The
+ * chmod after bind is for umasks that take from the user, too, and for systems where fchmod does nothing to a
+ * socket; nobody can connect before listen.
+ */
+static bool prepare_unix(int fd)
+{
+	return fchmod(fd, S_IRUSR | S_IWUSR) == 0;
+}
+
+static int bind_and_listen(int fd, const struct tofu_sockaddr *at)
+{
+	const char *path = tofu_sockaddr_unix_path(at);
+	int error = 0;
+
+	if (bind(fd, system_address(at), (socklen_t)at->len) != 0)
+		return errno;
+	if ((path[0] != '\0' && chmod(path, S_IRUSR | S_IWUSR) != 0) || listen(fd, BACKLOG) != 0) {
+		error = errno;
+		if (path[0] != '\0')
+			(void)unlink(path); /* ours: bind refuses one that is there */
+	}
+	return error;
+}
+
+/* Some numbers speak of a connection; to a listener they are just a failure. */
+static enum tofu_status listen_status(enum tofu_status st)
+{
+	const bool of_connections = st == TOFU_WOULD_BLOCK || st == TOFU_PEER_DISCONNECTED || st == TOFU_CONNECT_FAILED;
+
+	return of_connections ? TOFU_LISTEN_FAILED : st;
+}
+
+enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
+{
+	struct sockaddr_in6 copy;
+	enum tofu_status st;
+	bool prepared;
+	int error;
+	int fd;
+
+	*out = TOFU_NO_SOCKET;
+	st = open_socket(at, &copy, &fd, TOFU_LISTEN_FAILED);
+	if (st != TOFU_OK)
+		return listen_status(st);
+	prepared = copy.sin6_family == AF_UNIX ? prepare_unix(fd) : prepare_inet(fd, &copy);
+	if (!prepared)
+		return listen_status(give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
+	error = bind_and_listen(fd, at);
+	if (error != 0)
+		return listen_status(give_up(fd, error, TOFU_LISTEN_FAILED));
+	*out = fd;
+	return TOFU_OK;
+}
+
+/* accept */
+
+/* accept(2): errors of the one connection that was taken off the queue, or of the network it came by. */
+static bool lost_before_accept(int error)
+{
+	switch (error) {
+	case ECONNABORTED:
+	case EPROTO:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case ENONET:
+	case EHOSTUNREACH:
+	case EOPNOTSUPP:
+	case ENETUNREACH:
+	case ETIMEDOUT:
+	case EPERM: /* a firewall */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum tofu_status accept_status(int error)
+{
+	const enum tofu_status st = tofu_plat_status(error, TOFU_ACCEPT_FAILED);
+
+	/* Whoever waits on the listener is told at once if there are more. */
+	if (st == TOFU_WOULD_BLOCK || lost_before_accept(error))
+		return TOFU_WOULD_BLOCK;
+	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? TOFU_LIMIT_REACHED : TOFU_ACCEPT_FAILED;
+}
+
+enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
+{
+	int fd;
+
+	*out = TOFU_NO_SOCKET;
+	do {
+		fd = accept4(fd_of(listener), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && errno == EINTR);
+	fd = tofu_plat_fd_above_stdio(fd);
+	if (fd < 0)
+		return accept_status(errno);
+	*out = fd;
+	return TOFU_OK;
+}
+
+/* connect */
+
+/*
+ * No connection stood yet, so none was lost. Nor is there anything to wait for: EAGAIN is a Unix listener's full backlog
+ * or a shortage of local ports. The socket is not connecting then, it would poll as ready for ever; the caller may
+ * begin anew.
+ */
+static enum tofu_status connect_status(int error)
+{
+	const enum tofu_status st = tofu_plat_status(error, TOFU_CONNECT_FAILED);
+
+	return st == TOFU_PEER_DISCONNECTED || st == TOFU_WOULD_BLOCK ? TOFU_CONNECT_FAILED : st;
+}
+
+enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
+{
+	struct sockaddr_in6 copy;
+	enum tofu_status st;
+	int error;
+	int fd;
+
+	*out = TOFU_NO_SOCKET;
+	st = open_socket(to, &copy, &fd, TOFU_CONNECT_FAILED);
+	if (st != TOFU_OK)
+		return st == TOFU_PEER_DISCONNECTED ? TOFU_CONNECT_FAILED : st;
+	error = connect(fd, system_address(to), (socklen_t)to->len) == 0 ? 0 : errno;
+	if (error == 0 || error == EINPROGRESS || error == EINTR) { /* EINTR: goes on by itself */
+		*out = fd;
+		return error == 0 ? TOFU_OK : TOFU_WOULD_BLOCK;
+	}
+	(void)close(fd);
+	return connect_status(error);
+}
+
+/* Over, well or not. */
+static bool connect_has_ended(int fd)
+{
+	struct pollfd item = { .fd = fd, .events = POLLOUT };
+	int n;
+
+	do {
+		n = poll(&item, 1, 0);
+	} while (n < 0 && errno == EINTR);
+	return n != 0; /* a poll that fails must not be waited for */
+}
+
+/* In this order: asked the other way round, a connect that ends between two questions would look like a failure. */
+enum tofu_status tofu_socket_connect_result(intptr_t socket)
+{
+	const int fd = fd_of(socket);
+	struct sockaddr_storage peer;
+	socklen_t peer_len = sizeof peer;
+	int error = 0;
+	socklen_t error_len = sizeof error;
+
+	if (fd >= 0 && !connect_has_ended(fd)) /* poll() overlooks -1 */
+		return TOFU_WOULD_BLOCK;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0)
+		error = errno;
+	if (error != 0)
+		return connect_status(error);
+	/* No error can also be one that was read before. */
+	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 ? TOFU_OK : TOFU_CONNECT_FAILED;
+}
+
+/* bytes */
+
+static struct msghdr message_of(const struct tofu_iov *iov, size_t count)
+{
+	struct msghdr message = { 0 };
+
+	message.msg_iov = (struct iovec *)iov; /* never written to */
+	message.msg_iovlen = count < IOV_MAX ? count : IOV_MAX;
+	return message;
+}
+
+/* Where nothing is asked for, nothing is done, and that is no end of the connection: 0 must not be read as FIN. */
+static bool is_empty(const struct msghdr *message)
+{
+	for (size_t i = 0; i < message->msg_iovlen; i++)
+		if (message->msg_iov[i].iov_len > 0)
+			return false;
+	return true;
+}
+
+enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done)
+{
+	struct msghdr message = message_of(iov, count);
+	ssize_t n;
+
+	*done = 0;
+	if (is_empty(&message))
+		return TOFU_OK;
+	do {
+		n = sendmsg(fd_of(socket), &message, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return tofu_plat_status(errno, TOFU_SEND_FAILED);
+	*done = (size_t)n;
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_socket_receive(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done)
+{
+	struct msghdr message = message_of(iov, count);
+	ssize_t n;
+
+	*done = 0;
+	if (is_empty(&message))
+		return TOFU_OK;
+	do {
+		n = recvmsg(fd_of(socket), &message, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return tofu_plat_status(errno, TOFU_RECV_FAILED);
+	*done = (size_t)n;
+	return n == 0 ? TOFU_PEER_DISCONNECTED : TOFU_OK;
+}
+
+/* the rest of a life */
+
+enum tofu_status tofu_socket_nodelay(intptr_t socket)
+{
+	if (set_flag(fd_of(socket), IPPROTO_TCP, TCP_NODELAY, 1))
+		return TOFU_OK;
+	return tofu_plat_status(errno, TOFU_SETSOCKOPT_FAILED);
+}
+
+enum tofu_status tofu_socket_shutdown(intptr_t socket)
+{
+	return shutdown(fd_of(socket), SHUT_WR) == 0 ? TOFU_OK : tofu_plat_status(errno, TOFU_COMMUNICATION_FAILED);
+}
+
+/*
+ * RST instead of FIN. The linger option makes close(2) do that, but only the last close of a socket, and a child of fork()
+ * may hold copies; disconnecting does it at once (Linux). A Unix socket takes the first, refuses the second.
+ */
+static void reset_connection(int fd)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+	(void)connect(fd, &nobody, sizeof nobody);
+}
+
+/*
+ * shutdown(2) before close(2) for the same children: it ends the connection, or stops a listener, whoever else holds it.
+ * For a socket that is only ours it changes nothing: what was sent still goes out, then FIN. Its failures, like those of
+ * a socket that never connected, have no meaning here. close(2) is never repeated: after EINTR the number is free.
+ */
+void tofu_socket_close(intptr_t socket, enum tofu_close how)
+{
+	const int fd = fd_of(socket);
+
+	if (fd < 0)
+		return;
+	switch (how) {
+	case TOFU_CLOSE_ABORT:
+		reset_connection(fd);
+		(void)shutdown(fd, SHUT_RDWR);
+		break;
+	case TOFU_CLOSE_ORDERLY:
+		(void)shutdown(fd, SHUT_RDWR);
+		break;
+	case TOFU_CLOSE_FORGET:
+		break;
+	}
+	(void)close(fd);
+}
+
+typedef int address_call(int fd, struct sockaddr *address, socklen_t *len);
+
+static enum tofu_status address_by(address_call *call, intptr_t socket, struct tofu_sockaddr *out)
+{
+	socklen_t len = sizeof out->bytes;
+
+	memset(out, 0, sizeof *out);
+	if (call(fd_of(socket), (struct sockaddr *)out->bytes, &len) != 0)
+		return tofu_plat_status(errno, TOFU_COMMUNICATION_FAILED);
+	out->len = (uint32_t)len;
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_socket_local(intptr_t socket, struct tofu_sockaddr *out)
+{
+	return address_by(getsockname, socket, out);
+}
+
+enum tofu_status tofu_socket_peer(intptr_t socket, struct tofu_sockaddr *out)
+{
+	return address_by(getpeername, socket, out);
+}

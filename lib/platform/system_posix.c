@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system as a whole. Sockets need no preparation here; what has to be known is fork(): the first start registers
+ * handlers, for good (there is no way to withdraw them, and a second set would count twice).
+ *
+ * The handlers also keep init.c's lock over the fork, so that a child never inherits it locked by a thread it has not got,
+ * and let everything that asked for it hold still.
+ * Registering happens under that lock, but only while no handler is there to wait for it.
+ */
+
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static atomic_uint fork_generation;
+static bool watching_fork; /* under init.c's lock */
+
+static void forked_child(void)
+{
+	atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
+	tofu_plat_fork_end();
+}
+
+enum tofu_status tofu_plat_system_start(void)
+{
+	if (watching_fork)
+		return TOFU_OK;
+	if (pthread_atfork(tofu_plat_fork_begin, tofu_plat_fork_end, forked_child) != 0)
+		return TOFU_ALLOCATION_FAILED;
+	watching_fork = true;
+	return TOFU_OK;
+}
+
+void tofu_plat_system_stop(void)
+{
+}
+
+unsigned tofu_plat_fork_generation(void)
+{
+	return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}
+
+uint32_t tofu_plat_process_id(void)
+{
+	return (uint32_t)getpid();
+}
+
+/* A finaliser known from splitmix64: every bit of x reaches every bit of the result. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+uint64_t tofu_plat_random(void)
+{
+	static atomic_uint calls;
+	uint64_t bits = 0;
+
+	/* Never waits for the entropy of a machine that just booted: these bits are for names, not for secrets. */
+	if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == (ssize_t)sizeof bits)
+		return bits;
+	bits = mix((uint64_t)tofu_plat_now_ns());
+	bits = mix(bits + tofu_plat_process_id());
+	return mix(bits + atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed));
+}
+
+const char *tofu_plat_environment(const char *name)
+{
+	return secure_getenv(name);
+}
+
+int tofu_plat_fd_above_stdio(int fd)
+{
+	int other;
+	int error;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return other;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The states of a channel, and its end.
+ *
+ * Every way to die - a bye, an abort, a failure, a violation, a time-out, the end of its group - goes through end(): it
+ * closes the link and seals the gate. Messages that were accepted but have not reached the reactor yet are awaited, which
+ * takes no longer than it takes their posters to push them. Then farewell() gives back everything unsent, says
+ * channel_closed, and lets the number go. The slot follows at the end of the turn, when the poller, too, is done with it.
+ */
+
+#include "reactor/chan.h"
+
+#include <string.h>
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+#define TO(s) (1u << TOFU_CHAN_##s)
+
+/* clang-format off */
+const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
+	/*                         name         next                                                      talks  hears  timer */
+	[TOFU_CHAN_NEW]        = { "new",        TO(RESOLVING) | TO(ACCEPTED) | TO(CLOSING),              false, false, TOFU_TIMER_NONE },
+	[TOFU_CHAN_RESOLVING]  = { "resolving",  TO(CONNECTING) | TO(LISTENING) | TO(CLOSING),            false, false, TOFU_TIMER_HANDSHAKE },
+	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_HANDSHAKE },
+	[TOFU_CHAN_LISTENING]  = { "listening",  TO(CLOSING),                                             false, false, TOFU_TIMER_NONE },
+	[TOFU_CHAN_ACCEPTED]   = { "accepted",   TO(OPEN) | TO(CLOSING),                                  false, true,  TOFU_TIMER_HANDSHAKE },
+	[TOFU_CHAN_OPEN]       = { "open",       TO(ASKING) | TO(ASKED) | TO(FINISHING) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),
+	                                                                                                  true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_ASKING]     = { "asking",     TO(CROSSED) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),   true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_ASKED]      = { "asked",      TO(CROSSED) | TO(FINISHING) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),
+	                                                                                                  true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_CROSSED]    = { "crossed",    TO(ASKING) | TO(ANSWERED) | TO(PARTED) | TO(CLOSING),    true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_ANSWERED]   = { "answered",   TO(FINISHED) | TO(PARTED) | TO(CLOSING),                 true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_FINISHING]  = { "finishing",  TO(FINISHED) | TO(CLOSING),                              false, true,  TOFU_TIMER_LINGER },
+	[TOFU_CHAN_FINISHED]   = { "finished",   TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
+	[TOFU_CHAN_PARTED]     = { "parted",     TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
+	[TOFU_CHAN_CLOSING]    = { "closing",    TO(CLOSED),                                              false, false, TOFU_TIMER_NONE },
+	[TOFU_CHAN_CLOSED]     = { "closed",     0,                                                       false, false, TOFU_TIMER_NONE },
+};
+/* clang-format on */
+
+static void start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer timer)
+{
+	tofu_list_remove(&c->timer);
+	if (r->timer_ns[timer] == 0)
+		return;
+	c->deadline_ns = r->now_ns + r->timer_ns[timer];
+	tofu_list_append(&r->timers[timer], &c->timer);
+}
+
+void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_state next)
+{
+	enum tofu_chan_state from = c->state;
+
+	tofu_on_reactor(r);
+#ifdef TOFU_DEBUG
+	assert((tofu_chan_rules[from].next & 1u << next) != 0);
+#endif
+	c->state = next;
+	if (from != TOFU_CHAN_NEW)
+		tofu_count(&r->counters.channels[from], (uint64_t)-1);
+	tofu_count(&r->counters.channels[next], 1);
+	if (tofu_chan_rules[next].timer != tofu_chan_rules[from].timer)
+		start_timer(r, c, tofu_chan_rules[next].timer);
+}
+
+void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (!tofu_list_linked(&c->dirty))
+		tofu_list_append(&r->dirty, &c->dirty);
+}
+
+void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (tofu_chan_rules[c->state].timer == TOFU_TIMER_IDLE)
+		start_timer(r, c, TOFU_TIMER_IDLE);
+}
+
+void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	start_timer(r, c, tofu_chan_rules[c->state].timer);
+}
+
+static unsigned interest(const struct tofu_chan *c)
+{
+	unsigned want = 0;
+
+	if (c->state == TOFU_CHAN_LISTENING)
+		return tofu_list_linked(&c->starving) ? 0 : TOFU_POLL_ACCEPT;
+	if (c->state == TOFU_CHAN_CONNECTING)
+		return (c->receive_want & TOFU_READABLE) != 0 ? TOFU_POLL_READ : TOFU_POLL_CONNECT;
+	if (tofu_chan_rules[c->state].hears && !tofu_list_linked(&c->starving))
+		want |= c->receive_want;
+	want |= c->send_want;
+	return ((want & TOFU_READABLE) != 0 ? TOFU_POLL_READ : 0u) |
+	       ((want & TOFU_WRITABLE) != 0 ? TOFU_POLL_WRITE : 0u);
+}
+
+void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	enum tofu_status status;
+
+	tofu_on_reactor(r);
+	if (!c->watched)
+		return;
+	status = tofu_poller_want(r->poller, &c->poll, interest(c));
+	if (status != TOFU_OK)
+		tofu_chan_close(r, c, status);
+}
+
+/* A descriptor or a channel is free again: some listener may have waited for it. */
+static void freed(struct tofu_reactor *r)
+{
+	if (!tofu_list_empty(&r->starving))
+		r->retry_at_ns = r->now_ns;
+}
+
+void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
+{
+	if (c->watched)
+		tofu_poller_remove(r->poller, &c->poll);
+	c->watched = false;
+	if (c->link.handle == TOFU_NO_SOCKET && c->link.state == NULL)
+		return;
+	c->transport->close(&c->link, how);
+	c->link = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	freed(r);
+}
+
+void tofu_chan_send_ready(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	tofu_list_remove(&c->owing);
+	if (tofu_reactor_notify(r, tofu_chan_group(c), c->number, c->opening_id, TOFU_SEND_READY))
+		return;
+	tofu_list_append(&r->owing, &c->owing);
+	tofu_reactor_retry_soon(r);
+}
+
+void tofu_chan_settle(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, uint32_t bytes)
+{
+	struct tofu_group *g = tofu_chan_group(c);
+
+	if (messages == 0)
+		return;
+	if (tofu_gate_leave(&c->gate, messages, bytes, &r->engine->bounds))
+		tofu_chan_send_ready(r, c);
+	g->batch_settled += messages;
+	if (!tofu_list_linked(&g->touched))
+		tofu_list_append(&r->touched, &g->touched);
+}
+
+void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m, enum tofu_status status)
+{
+	uint32_t bytes = tofu_msg_load(m);
+
+	/* Whoever asked for a channel gets an answer, not the question. */
+	if (m->header.opcode == TOFU_HELLO_REQUEST)
+		m->header.opcode = TOFU_HELLO_RESPONSE;
+	if (m->header.opcode == TOFU_WELCOME_REQUEST)
+		m->header.opcode = TOFU_WELCOME_RESPONSE;
+	m->header.channel = c->number;
+	m->header.origin = TOFU_ORIGIN_ENGINE;
+	m->header.status = (uint8_t)status;
+	tofu_count(&r->counters.messages_returned, 1);
+	tofu_reactor_give(r, tofu_chan_group(c), m);
+	tofu_chan_settle(r, c, 1, bytes);
+}
+
+void tofu_chan_queue(struct tofu_reactor *r, struct tofu_msg_queue *q, struct tofu_msg *m)
+{
+	tofu_msg_queue_push(q, m);
+	r->queued++;
+	if (r->drought) /* what waits to be sent does not count against the pool: it may be enough to read on */
+		(void)tofu_mailbox_refilled(&r->engine->mailbox);
+}
+
+struct tofu_msg *tofu_chan_unqueue(struct tofu_reactor *r, struct tofu_msg_queue *q)
+{
+	struct tofu_msg *m = tofu_msg_queue_pop(q);
+
+	if (m != NULL)
+		r->queued--;
+	return m;
+}
+
+static void give_back_all(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg_queue *q)
+{
+	struct tofu_msg *m;
+
+	while ((m = tofu_chan_unqueue(r, q)) != NULL)
+		tofu_chan_give_back(r, c, m, c->why);
+}
+
+static void return_unsent(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	give_back_all(r, c, &c->unsent);
+	give_back_all(r, c, &c->held);
+	c->sent = 0;
+}
+
+void tofu_chan_release(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->state == TOFU_CHAN_PARTED && tofu_list_linked(&c->starving))
+		return_unsent(r, c);
+}
+
+/* Has the application ever heard of it? Not of a connection that has not said hello. */
+static bool known(const struct tofu_chan *c)
+{
+	return tofu_gate_number(atomic_load(&c->gate)) == c->number;
+}
+
+static void say_closed(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_msg *m = c->farewell;
+
+	c->farewell = NULL;
+	if (!known(c)) {
+		tofu_msg_put(&m);
+		return;
+	}
+	m->header = (struct tofu_header){ .id = c->opening_id,
+		                          .channel = c->number,
+		                          .opcode = TOFU_SIGNAL,
+		                          .origin = TOFU_ORIGIN_ENGINE,
+		                          .status = TOFU_CHANNEL_CLOSED };
+	/* Fits a notice's small store: this allocates nothing and cannot fail. */
+	(void)tofu_msg_headers_add(m, "~reason", tofu_status_name(c->why));
+	tofu_reactor_give(r, tofu_chan_group(c), m);
+}
+
+/* The last of a channel that its application sees, once nothing more can be on its way to it. */
+static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_group *g = tofu_chan_group(c);
+	size_t here = c->unsent.count + c->held.count + (c->welcome != NULL);
+
+	if (tofu_gate_messages(atomic_load(&c->gate)) > here)
+		return;
+	if (c->welcome != NULL)
+		tofu_chan_give_back(r, c, c->welcome, c->why);
+	c->welcome = NULL;
+	return_unsent(r, c);
+	say_closed(r, c);
+	tofu_gate_shut(&c->gate);
+	tofu_registry_forget(&r->engine->registry, c);
+	freed(r);
+	tofu_list_remove(&c->of_group);
+	tofu_chan_move(r, c, TOFU_CHAN_CLOSED);
+	tofu_list_append(&r->graves, &c->grave);
+	tofu_reactor_group_ended(r, g);
+}
+
+static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why, enum tofu_close how)
+{
+	tofu_on_reactor(r);
+	if (tofu_chan_gone(c))
+		return;
+	c->why = why;
+	tofu_receive_forget(r, c);
+	tofu_chan_drop_link(r, c, how);
+	tofu_dial_free(r, c);
+	tofu_list_remove(&c->dirty);
+	tofu_list_remove(&c->owing);
+	tofu_chan_move(r, c, TOFU_CHAN_CLOSING);
+	tofu_gate_seal(&c->gate);
+	farewell_if_due(r, c);
+}
+
+void tofu_chan_close(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
+{
+	end(r, c, why, TOFU_CLOSE_ORDERLY);
+}
+
+void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
+{
+	end(r, c, why, TOFU_CLOSE_ABORT);
+}
+
+void tofu_chan_late(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+{
+	if (m->header.opcode == TOFU_BYE_SIGNAL) {
+		tofu_chan_settle(r, c, 1, tofu_msg_load(m));
+		tofu_msg_put(&m);
+	} else {
+		tofu_chan_queue(r, &c->held, m);
+	}
+	farewell_if_due(r, c);
+}

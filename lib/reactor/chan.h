@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_REACTOR_CHAN_H
+#define TOFU_REACTOR_CHAN_H
+
+/*
+ * A channel: a listener or a connection. Everything here but gate and group is the reactor thread's alone, from the moment
+ * the opening message reaches it until the channel is buried.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tofu/transport.h>
+
+#include "message/message.h"
+#include "message/wire.h"
+#include "reactor/gate.h"
+#include "reactor/list.h"
+#include "reactor/poller.h"
+
+struct tofu_group;
+struct tofu_reactor;
+
+/*
+ * The life of a channel (the table in chan.c is the law, and a test walks it):
+ *
+ *   NEW -> RESOLVING -> LISTENING                                              a listener
+ *   NEW -> RESOLVING -> CONNECTING -> OPEN                                     a connection that was asked for
+ *   NEW -> ACCEPTED -> OPEN                                                    a connection that came in
+ *
+ *   OPEN -> ASKING     our ByeRequest is out; the peer's answer is due
+ *   OPEN -> ASKED      the peer's ByeRequest came; our answer is owed
+ *           CROSSED    both: an answer is due and one is owed
+ *           ANSWERED   the peer has answered, and has nothing more to say; ours is still owed
+ *           FINISHING  our answer is out and our side shut down; the peer's end is awaited
+ *           FINISHED   the peer has answered and our side is shut down; its end is awaited, and nothing else
+ *           PARTED     nothing can be sent any more; what had arrived is read to the end
+ *
+ *   any -> CLOSING     the link is closed; messages on their way here are awaited, to be given back
+ *   CLOSING -> CLOSED  channel_closed is said; the slot is free once nothing refers to it
+ */
+enum tofu_chan_state {
+	TOFU_CHAN_NEW,
+	TOFU_CHAN_RESOLVING,
+	TOFU_CHAN_CONNECTING,
+	TOFU_CHAN_LISTENING,
+	TOFU_CHAN_ACCEPTED,
+	TOFU_CHAN_OPEN,
+	TOFU_CHAN_ASKING,
+	TOFU_CHAN_ASKED,
+	TOFU_CHAN_CROSSED,
+	TOFU_CHAN_ANSWERED,
+	TOFU_CHAN_FINISHING,
+	TOFU_CHAN_FINISHED,
+	TOFU_CHAN_PARTED,
+	TOFU_CHAN_CLOSING,
+	TOFU_CHAN_CLOSED
+};
+enum { TOFU_CHAN_STATES = TOFU_CHAN_CLOSED + 1 };
+
+/** Which timer runs in a state. */
+enum tofu_timer { TOFU_TIMER_NONE, TOFU_TIMER_HANDSHAKE, TOFU_TIMER_LINGER, TOFU_TIMER_IDLE };
+enum { TOFU_TIMERS = TOFU_TIMER_IDLE + 1 };
+
+struct tofu_chan_rule {
+	const char *name;
+	unsigned next; /* the states that may follow: bits */
+	bool talks;    /* the queue is written */
+	bool hears;    /* the peer is read */
+	enum tofu_timer timer;
+};
+
+extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
+
+/** Addresses still to be tried for a channel that is being opened. */
+struct tofu_dial {
+	struct tofu_dial *next; /* spare */
+	uint64_t serial;        /* tells a late answer of the resolver from one that is awaited */
+	size_t count;
+	size_t at;
+	struct tofu_sockaddr addresses[TOFU_ADDRESSES_MAX];
+};
+
+/** What has been queued that ends the sending side. */
+enum tofu_last_word { TOFU_MORE_TO_SAY, TOFU_BYE_ASKED, TOFU_BYE_ANSWERED };
+
+struct tofu_chan {
+	tofu_gate gate;                   /* any thread */
+	struct tofu_group *_Atomic group; /* any thread; written while the gate is shut */
+	struct tofu_poll_item poll;       /* what the poller knows of it */
+	struct tofu_link link;
+	const struct tofu_transport *transport; /* of link; known once the address is */
+	enum tofu_chan_state state;             /* written by tofu_chan_move() only */
+	enum tofu_status why;                   /* what ended it */
+	uint16_t number;
+	bool accepted; /* it came in through a listener */
+	bool watched;  /* the poller has it */
+	bool fin_sent; /* our side is shut down */
+	bool paused;   /* a listener that could not accept; the log knows */
+	bool reads_on; /* there may be more to read that no poller sees */
+
+	uint64_t opening_id;       /* of the Hello or Welcome */
+	struct tofu_msg *welcome;  /* the WelcomeRequest until it is answered */
+	struct tofu_msg *farewell; /* the channel_closed notice, made beforehand so that it cannot fail */
+	struct tofu_dial *dial;
+
+	struct tofu_msg_queue unsent;
+	struct tofu_msg_queue held; /* posted behind a bye: given back at the end */
+	uint32_t sent;              /* bytes of the first unsent message that are out */
+	enum tofu_last_word last_word;
+	unsigned send_want;    /* what the transport waits for to go on sending; 0: not stuck */
+	unsigned receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
+
+	unsigned char head[TOFU_WIRE_HEADER]; /* of a frame that has begun to arrive */
+	uint8_t head_len;
+	struct tofu_msg *partial; /* the message it fills */
+	uint32_t partial_len;     /* bytes of text headers and body that are in it */
+	struct tofu_block *saved; /* read from the socket, waiting for messages to put it into */
+
+	int64_t deadline_ns; /* of the state's timer */
+	struct tofu_list timer;
+	int64_t partial_since_ns; /* when the message that is being filled was taken out of the pool */
+	struct tofu_list arriving;
+	struct tofu_list dirty;    /* something happened to it: send, and declare interest */
+	struct tofu_list starving; /* waits for the pool; if a listener, for a descriptor or a slot */
+	struct tofu_list owing;    /* a send_ready could not be made for want of memory: it is tried again */
+	struct tofu_list of_group;
+	struct tofu_list grave;
+	struct tofu_chan *next_free;
+};
+
+/** Group of a channel, on the reactor's thread. */
+static inline struct tofu_group *tofu_chan_group(struct tofu_chan *c)
+{
+	return atomic_load_explicit(&c->group, memory_order_relaxed);
+}
+
+static inline bool tofu_chan_gone(const struct tofu_chan *c)
+{
+	return c->state == TOFU_CHAN_CLOSING || c->state == TOFU_CHAN_CLOSED;
+}
+
+/** The only writer of c->state; keeps the timer and the statistics in step. */
+void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_state next);
+/** Something happened to it: it is looked at before the reactor sleeps. */
+void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c);
+/** Bytes moved: the idle clock starts anew. */
+void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c);
+/** The state's timer starts anew. */
+void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c);
+/** Tell the poller what its state wants. */
+void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c);
+/** Stop watching and close the link, if there is one. The state stays. */
+void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how);
+
+/**
+ * The one way to end a channel, in any state; ending it again is nothing. Its unsent messages come back with why, then
+ * channel_closed is said.
+ */
+void tofu_chan_close(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why);
+/** The same, but the peer shall see a failure. */
+void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why);
+
+/** A message that was accepted before it closed has arrived after: it comes back. */
+void tofu_chan_late(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
+
+/** Tell its group that there is room again, now or when there is memory for it. */
+void tofu_chan_send_ready(struct tofu_reactor *r, struct tofu_chan *c);
+
+/** A message waits in a queue of a channel, to be sent or to be given back. */
+void tofu_chan_queue(struct tofu_reactor *r, struct tofu_msg_queue *q, struct tofu_msg *m);
+struct tofu_msg *tofu_chan_unqueue(struct tofu_reactor *r, struct tofu_msg_queue *q);
+
+/** Messages that were posted to it are written or given back. */
+void tofu_chan_settle(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, uint32_t bytes);
+/**
+ * What is unsent comes back behind what had arrived. But if that waits for messages, and the pool is empty because all of
+ * it is unsent here, nobody could ever go on: then it comes back first.
+ */
+void tofu_chan_release(struct tofu_reactor *r, struct tofu_chan *c);
+/** Give one accepted message back to the application with that status. */
+void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m, enum tofu_status status);
+
+/** What a message takes up in the gate. ByeSignal never travels, and enters when the gate is full. */
+static inline uint32_t tofu_msg_load(const struct tofu_msg *m)
+{
+	return m->header.opcode == TOFU_BYE_SIGNAL ? 0 : TOFU_WIRE_HEADER + m->headers.len + m->body.len;
+}
+
+/** Bytes of a message on the wire. */
+static inline uint32_t tofu_msg_wire_size(const struct tofu_msg *m)
+{
+	return TOFU_WIRE_HEADER + m->headers.len + m->body.len;
+}
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Opening: from a HelloRequest or WelcomeRequest to a link.
+ *
+ * The address in its text header names a transport, which turns the rest into system addresses - at once, or on a resolver
+ * thread if that takes a lookup. They are tried in order, until one listens or connects; the failure of the last one is the
+ * answer. Until then the opening message waits in the channel (a hello as the first unsent message), so that whatever ends
+ * the channel gives it back as the answer. Accepting is here, too: it is how the other links come about.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+static struct tofu_dial *dial_new(struct tofu_reactor *r)
+{
+	struct tofu_dial *d = r->spare_dials;
+
+	if (d != NULL) {
+		r->spare_dials = d->next;
+		r->spare_dial_count--;
+	} else {
+		d = malloc(sizeof *d);
+		if (d == NULL)
+			return NULL;
+	}
+	d->next = NULL;
+	d->serial = ++r->next_serial;
+	d->count = 0;
+	d->at = 0;
+	return d;
+}
+
+void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_dial *d = c->dial;
+
+	c->dial = NULL;
+	if (d == NULL)
+		return;
+	if (r->spare_dial_count >= TOFU_SPARE_DIALS) {
+		free(d);
+		return;
+	}
+	d->next = r->spare_dials;
+	r->spare_dials = d;
+	r->spare_dial_count++;
+}
+
+static bool watch(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	enum tofu_status status;
+
+	if (c->watched)
+		return true;
+	status = tofu_poller_add(r->poller, &c->poll, c->link.handle);
+	if (status != TOFU_OK) {
+		tofu_chan_close(r, c, status);
+		return false;
+	}
+	c->watched = true;
+	return true;
+}
+
+static void connected(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (!watch(r, c))
+		return;
+	tofu_dial_free(r, c);
+	c->receive_want = TOFU_READABLE;
+	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
+	tofu_chan_touch(r, c);
+}
+
+static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status last)
+{
+	struct tofu_dial *d = c->dial;
+
+	while (d->at < d->count) {
+		unsigned want = TOFU_WRITABLE;
+
+		last = c->transport->connect_start(&c->link, &d->addresses[d->at++], &want);
+		if (last == TOFU_OK) {
+			connected(r, c);
+			return;
+		}
+		if (last == TOFU_WOULD_BLOCK) {
+			c->receive_want = want;
+			if (watch(r, c))
+				tofu_chan_declare(r, c);
+			return;
+		}
+		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+	}
+	tofu_chan_close(r, c, last);
+}
+
+void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	enum tofu_status status = c->transport->connect_finish(&c->link, &c->receive_want);
+
+	if (status == TOFU_OK) {
+		connected(r, c);
+	} else if (status == TOFU_WOULD_BLOCK) {
+		tofu_chan_declare(r, c);
+	} else {
+		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+		connect_next(r, c, status);
+	}
+}
+
+/* The WelcomeRequest becomes the WelcomeResponse, with the address that we got. */
+static enum tofu_status welcome(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	char address[TOFU_ADDRESS_MAX + 1];
+	uint32_t posted = tofu_msg_wire_size(c->welcome);
+	struct tofu_msg *m = c->welcome;
+	uint64_t id = m->header.id;
+	enum tofu_status status;
+
+	status = c->transport->local_address(&c->link, address, sizeof address);
+	if (status == TOFU_OK)
+		status = tofu_msg_listen_on(m, address);
+	if (status != TOFU_OK)
+		return status;
+	c->welcome = NULL;
+	m->header = (struct tofu_header){ .id = id,
+		                          .channel = c->number,
+		                          .opcode = TOFU_WELCOME_RESPONSE,
+		                          .origin = TOFU_ORIGIN_ENGINE,
+		                          .status = TOFU_OK };
+	tofu_reactor_give(r, tofu_chan_group(c), m);
+	tofu_chan_settle(r, c, 1, posted);
+	return TOFU_OK;
+}
+
+static void listen_first(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_dial *d = c->dial;
+	enum tofu_status status = TOFU_LISTEN_FAILED;
+
+	while (d->at < d->count) {
+		status = c->transport->listen(&c->link, &d->addresses[d->at++]);
+		if (status == TOFU_OK)
+			break;
+		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+	}
+	if (status == TOFU_OK && !watch(r, c))
+		return;
+	if (status == TOFU_OK)
+		status = welcome(r, c);
+	if (status != TOFU_OK) {
+		tofu_chan_close(r, c, status);
+		return;
+	}
+	tofu_dial_free(r, c);
+	tofu_chan_move(r, c, TOFU_CHAN_LISTENING);
+	tofu_chan_declare(r, c);
+}
+
+static void resolved(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->welcome != NULL) {
+		listen_first(r, c);
+	} else {
+		tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
+		connect_next(r, c, TOFU_HOST_NOT_FOUND);
+	}
+}
+
+/* The resolver's answer, on the reactor's thread. The channel may have ended in the meantime. */
+static void answered(struct tofu_engine *e, struct tofu_command *command)
+{
+	struct tofu_lookup *l = (struct tofu_lookup *)(void *)command;
+	struct tofu_chan *c = tofu_registry_find(&e->registry, l->channel);
+
+	if (c != NULL && c->state == TOFU_CHAN_RESOLVING && c->dial->serial == l->serial) {
+		if (l->status == TOFU_OK) {
+			c->dial->count = l->count;
+			memcpy(c->dial->addresses, l->addresses, l->count * sizeof l->addresses[0]);
+			resolved(&e->reactor, c);
+		} else {
+			tofu_chan_close(&e->reactor, c, l->status);
+		}
+	}
+	free(l);
+}
+
+static void drop_answer(struct tofu_command *command)
+{
+	free(command); /* a struct tofu_lookup begins with it */
+}
+
+static enum tofu_status ask(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_purpose purpose, const char *rest)
+{
+	struct tofu_lookup *l = malloc(sizeof *l);
+	enum tofu_status status;
+
+	if (l == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	l->answer.run = answered;
+	l->answer.drop = drop_answer;
+	l->next = NULL;
+	l->serial = c->dial->serial;
+	l->channel = c->number;
+	l->purpose = purpose;
+	l->transport = c->transport;
+	memcpy(l->rest, rest, strlen(rest) + 1);
+	status = tofu_resolver_ask(r->engine->resolver, l);
+	if (status != TOFU_OK)
+		free(l);
+	return status;
+}
+
+static enum tofu_status resolve(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
+{
+	enum tofu_purpose purpose = m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT;
+	char scheme[TOFU_SCHEME_MAX + 1];
+	char rest[TOFU_ADDRESS_MAX + 1];
+	size_t len;
+	const char *address = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
+	enum tofu_status status;
+
+	if (address == NULL)
+		return TOFU_WRONG_ADDRESS;
+	status = tofu_address_split(address, len, scheme, rest);
+	if (status != TOFU_OK)
+		return status;
+	c->transport = tofu_engine_transport(r->engine, scheme);
+	if (c->transport == NULL)
+		return TOFU_INVALID_ADDRESS;
+	c->dial = dial_new(r);
+	if (c->dial == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	status = c->transport->resolve(rest, purpose, 0, c->dial->addresses, TOFU_ADDRESSES_MAX, &c->dial->count);
+	if (status == TOFU_WOULD_BLOCK)
+		return ask(r, c, purpose, rest);
+	if (status == TOFU_OK)
+		resolved(r, c);
+	return status;
+}
+
+void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+{
+	enum tofu_status status;
+
+	tofu_list_append(&tofu_chan_group(c)->channels, &c->of_group);
+	c->opening_id = m->header.id;
+	if (m->header.opcode == TOFU_WELCOME_REQUEST)
+		c->welcome = m;
+	else
+		tofu_chan_queue(r, &c->unsent, m);
+	tofu_chan_move(r, c, TOFU_CHAN_RESOLVING);
+	status = resolve(r, c, m);
+	if (status != TOFU_OK)
+		tofu_chan_close(r, c, status);
+}
+
+/*
+ * A listener asks for nothing until there is something to be had again. That a channel or a descriptor of this engine is
+ * free we learn at once; of descriptors and memory elsewhere in the process nobody tells us, so we look again.
+ */
+static void pause_listener(struct tofu_reactor *r, struct tofu_chan *listener, enum tofu_status status)
+{
+	if (tofu_list_linked(&listener->starving))
+		return;
+	tofu_list_append(&r->starving, &listener->starving);
+	tofu_chan_touch(r, listener);
+	if (listener->paused)
+		return;
+	listener->paused = true;
+	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: accepting is paused: %s", listener->number,
+	                 tofu_strerror(status));
+}
+
+static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *listener)
+{
+	struct tofu_registry *reg = &r->engine->registry;
+	struct tofu_group *g = tofu_chan_group(listener);
+	struct tofu_chan *c;
+	enum tofu_status status = tofu_registry_take(reg, &c);
+
+	if (status == TOFU_ALLOCATION_FAILED)
+		tofu_reactor_retry_soon(r);
+	if (status != TOFU_OK)
+		return TOFU_LIMIT_REACHED;
+	c->farewell = tofu_pool_get_notice(r->engine->pool);
+	status = c->farewell == NULL ? TOFU_LIMIT_REACHED : listener->transport->accept(&listener->link, &c->link);
+	if (status == TOFU_LIMIT_REACHED)
+		tofu_reactor_retry_soon(r);
+	if (status != TOFU_OK) {
+		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
+			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
+		tofu_msg_put(&c->farewell);
+		tofu_registry_return(reg, c);
+		return status;
+	}
+	c->transport = listener->transport;
+	c->accepted = true;
+	c->receive_want = TOFU_READABLE;
+	atomic_store_explicit(&c->group, g, memory_order_relaxed);
+	tofu_list_append(&g->channels, &c->of_group);
+	tofu_chan_move(r, c, TOFU_CHAN_ACCEPTED);
+	if (watch(r, c))
+		tofu_chan_touch(r, c);
+	return TOFU_OK;
+}
+
+void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener)
+{
+	for (int i = 0; i < TOFU_ACCEPT_BUDGET; i++) {
+		enum tofu_status status = accept_one(r, listener);
+
+		if (status == TOFU_OK)
+			listener->paused = false;
+		if (status == TOFU_WOULD_BLOCK)
+			return;
+		if (status == TOFU_LIMIT_REACHED) {
+			pause_listener(r, listener, status);
+			return;
+		}
+		if (status != TOFU_OK) {
+			tofu_chan_close(r, listener, status);
+			return;
+		}
+	}
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * An engine's life, and its public calls that are not a group's. Everything it owns is made in tofu_engine_create() in one
+ * order and undone in tofu_engine_destroy() in the other; destroy takes a half-made engine, too.
+ */
+
+#include "reactor/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reactor/group.h"
+
+static bool fill_in(uint32_t *field, uint32_t otherwise, uint32_t most)
+{
+	if (*field == 0)
+		*field = otherwise;
+	return *field <= most;
+}
+
+/* Every default in place; an older, shorter struct is zero beyond its end, that is, default. */
+static enum tofu_status effective_options(const struct tofu_options *from, struct tofu_options *o)
+{
+	bool valid;
+
+	memset(o, 0, sizeof *o);
+	if (from != NULL) {
+		if (from->size == 0)
+			return TOFU_NOT_ALLOWED;
+		memcpy(o, from, from->size < sizeof *o ? from->size : sizeof *o);
+	}
+	o->size = sizeof *o;
+	valid = fill_in(&o->pool_initial, 1024, 1u << 20);
+	valid = fill_in(&o->pool_max, 4096, 1u << 20) && valid;
+	valid = fill_in(&o->max_channels, TOFU_CHANNEL_MAX, TOFU_CHANNEL_MAX) && valid;
+	valid = fill_in(&o->send_queue_max, 1024, TOFU_GATE_MESSAGES_MAX) && valid;
+	valid = fill_in(&o->handshake_timeout_ms, 10000, UINT32_MAX) && valid;
+	if (o->send_queue_max_bytes == 0)
+		o->send_queue_max_bytes = 8u << 20;
+	valid = o->send_queue_max_bytes <= TOFU_GATE_BYTES_MAX && valid;
+	if (o->pool_max < o->pool_initial)
+		o->pool_max = o->pool_initial;
+	return valid ? TOFU_OK : TOFU_NOT_ALLOWED;
+}
+
+const char *tofu_version(void)
+{
+	return PACKAGE_VERSION;
+}
+
+void tofu_options_init(struct tofu_options *options)
+{
+	if (options == NULL)
+		return;
+	memset(options, 0, sizeof *options);
+	options->size = sizeof *options;
+}
+
+void tofu_engine_wake(struct tofu_engine *e)
+{
+	tofu_poller_wake(e->reactor.poller);
+}
+
+/* Called by a put into the pool, on any thread, when the reactor waits for messages. */
+static void refilled(void *context)
+{
+	struct tofu_engine *e = context;
+
+	if (tofu_mailbox_refilled(&e->mailbox))
+		tofu_engine_wake(e);
+}
+
+static enum tofu_status init_lock(struct tofu_engine *e)
+{
+	enum tofu_status status = tofu_mutex_init(&e->lock);
+
+	if (status != TOFU_OK)
+		return status;
+	status = tofu_cond_init(&e->answered);
+	if (status != TOFU_OK)
+		tofu_mutex_fini(&e->lock);
+	e->has_lock = status == TOFU_OK;
+	return status;
+}
+
+static enum tofu_status init(struct tofu_engine *e, const struct tofu_options *options)
+{
+	enum tofu_status status = effective_options(options, &e->options);
+	struct tofu_options *o = &e->options;
+
+	if (status != TOFU_OK)
+		return status;
+	e->bounds = (struct tofu_gate_bounds){ o->send_queue_max, (uint32_t)o->send_queue_max_bytes };
+	status = init_lock(e);
+	if (status == TOFU_OK)
+		status = tofu_pool_create(o->pool_initial, o->pool_max, refilled, e, &e->pool);
+	if (status == TOFU_OK)
+		status = tofu_registry_init(&e->registry, o->max_channels);
+	if (status == TOFU_OK)
+		status = tofu_resolver_create(e, &e->resolver);
+	if (status == TOFU_OK)
+		status = tofu_reactor_init(&e->reactor);
+	if (status == TOFU_OK)
+		status = tofu_reactor_start(&e->reactor);
+	if (status == TOFU_OK)
+		tofu_engine_watch_fork(e);
+	return status;
+}
+
+enum tofu_status tofu_engine_create(const struct tofu_options *options, tofu_engine **out)
+{
+	struct tofu_engine *e;
+	enum tofu_status status;
+
+	if (out == NULL)
+		return TOFU_NOT_ALLOWED;
+	*out = NULL;
+	status = tofu_plat_hold();
+	if (status != TOFU_OK)
+		return status;
+	e = calloc(1, sizeof *e);
+	if (e == NULL) {
+		tofu_plat_release();
+		return TOFU_ALLOCATION_FAILED;
+	}
+	e->generation = tofu_plat_fork_generation();
+	e->reactor.engine = e;
+	status = init(e, options);
+	if (status != TOFU_OK) {
+		tofu_engine_destroy(e);
+		return status;
+	}
+	*out = e;
+	return TOFU_OK;
+}
+
+/* Messages and answers that no loop will take any more. */
+static void empty_mailbox(struct tofu_engine *e)
+{
+	struct tofu_command *command = tofu_mailbox_take_commands(&e->mailbox);
+
+	while (command != NULL) {
+		struct tofu_command *next = command->next;
+
+		if (command->drop != NULL)
+			command->drop(command);
+		command = next;
+	}
+	tofu_pool_put_all(tofu_mailbox_take_messages(&e->mailbox));
+}
+
+static void shut_groups(struct tofu_engine *e)
+{
+	struct tofu_list *groups = &e->reactor.groups;
+
+	if (groups->next == NULL)
+		return;
+	for (struct tofu_list *node = groups->next; node != groups; node = node->next)
+		tofu_group_shut(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
+}
+
+static void free_groups(struct tofu_engine *e)
+{
+	struct tofu_list *groups = &e->reactor.groups;
+	struct tofu_list *node;
+
+	if (groups->next == NULL)
+		return;
+	while ((node = tofu_list_pop(groups)) != NULL)
+		tofu_group_free(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
+}
+
+void tofu_engine_destroy(tofu_engine *e)
+{
+	bool inert;
+
+	if (e == NULL)
+		return;
+	inert = tofu_engine_inert(e);
+	tofu_plat_fork_unwatch(&e->fork_watch);
+	if (inert) {
+		tofu_resolver_abandon(e->resolver);
+		e->reactor.started = false; /* the parent's, not ours */
+	} else {
+		tofu_reactor_stop(&e->reactor);
+		tofu_resolver_destroy(e->resolver);
+		shut_groups(e);
+	}
+	empty_mailbox(e);
+	free_groups(e);
+	tofu_reactor_fini(&e->reactor);
+	tofu_registry_fini(&e->registry);
+	tofu_pool_destroy(e->pool);
+	if (e->has_lock && !inert) {
+		tofu_cond_fini(&e->answered);
+		tofu_mutex_fini(&e->lock);
+	}
+	free(e);
+	tofu_plat_release();
+}
+
+static bool usable(const struct tofu_transport *t)
+{
+	return t->scheme != NULL && t->scheme[0] != '\0' && strlen(t->scheme) <= TOFU_SCHEME_MAX &&
+	       strchr(t->scheme, '|') == NULL && t->resolve != NULL && t->listen != NULL && t->accept != NULL &&
+	       t->connect_start != NULL && t->connect_finish != NULL && t->send != NULL && t->receive != NULL &&
+	       t->shutdown != NULL && t->close != NULL && t->local_address != NULL;
+}
+
+const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme)
+{
+	size_t count = atomic_load_explicit(&e->transport_count, memory_order_acquire);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(e->transports[i]->scheme, scheme) == 0)
+			return e->transports[i];
+	return NULL;
+}
+
+enum tofu_status tofu_engine_register(tofu_engine *e, const struct tofu_transport *transport)
+{
+	enum tofu_status status = TOFU_OK;
+	size_t count;
+
+	if (e == NULL || transport == NULL || tofu_engine_inert(e))
+		return TOFU_NOT_ALLOWED;
+	if (transport->abi != TOFU_TRANSPORT_ABI)
+		return TOFU_NOT_SUPPORTED;
+	if (!usable(transport))
+		return TOFU_NOT_ALLOWED;
+	tofu_mutex_lock(&e->lock);
+	count = atomic_load(&e->transport_count);
+	if (atomic_load(&e->stopping)) {
+		status = TOFU_SHUTDOWN_STARTED;
+	} else if (tofu_engine_transport(e, transport->scheme) != NULL) {
+		status = TOFU_NOT_ALLOWED;
+	} else if (count == TOFU_TRANSPORTS_MAX) {
+		status = TOFU_LIMIT_REACHED;
+	} else {
+		e->transports[count] = transport;
+		atomic_store_explicit(&e->transport_count, count + 1, memory_order_release);
+	}
+	tofu_mutex_unlock(&e->lock);
+	return status;
+}
+
+enum tofu_status tofu_msg_get(tofu_engine *e, enum tofu_alloc from, tofu_msg **out)
+{
+	if (out != NULL)
+		*out = NULL;
+	if (e == NULL || out == NULL || tofu_engine_inert(e))
+		return TOFU_NOT_ALLOWED;
+	return tofu_pool_get(e->pool, from, out);
+}
+
+void tofu_engine_errand(struct tofu_engine *e, struct tofu_errand *errand,
+                        void (*run)(struct tofu_engine *, struct tofu_command *))
+{
+	errand->command.run = run;
+	errand->command.drop = NULL; /* it lies on a stack */
+	errand->done = false;
+	if (tofu_mailbox_command(&e->mailbox, &errand->command))
+		tofu_engine_wake(e);
+	tofu_mutex_lock(&e->lock);
+	while (!errand->done)
+		(void)tofu_cond_wait_until(&e->answered, &e->lock, TOFU_FOREVER);
+	tofu_mutex_unlock(&e->lock);
+}
+
+void tofu_engine_errand_done(struct tofu_engine *e, struct tofu_errand *errand)
+{
+	tofu_mutex_lock(&e->lock);
+	errand->done = true;
+	tofu_cond_broadcast(&e->answered);
+	tofu_mutex_unlock(&e->lock);
+}
+
+enum tofu_status tofu_group_create(tofu_engine *e, tofu_group **out)
+{
+	struct tofu_errand errand = { 0 };
+	enum tofu_status status;
+
+	if (out != NULL)
+		*out = NULL;
+	if (e == NULL || out == NULL || tofu_engine_inert(e))
+		return TOFU_NOT_ALLOWED;
+	if (atomic_load(&e->stopping))
+		return TOFU_SHUTDOWN_STARTED;
+	status = tofu_group_make(e, &errand.group);
+	if (status != TOFU_OK)
+		return status;
+	tofu_engine_errand(e, &errand, tofu_reactor_add_group);
+	*out = errand.group;
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_group_destroy(tofu_group *g)
+{
+	struct tofu_errand errand = { .group = g };
+
+	if (g == NULL)
+		return TOFU_NOT_ALLOWED;
+	if (g->generation !=
+	    tofu_plat_fork_generation()) { /* a child's copy: its memory and descriptor, nothing else */
+		tofu_list_remove(&g->of_reactor);
+		tofu_group_free(g);
+		return TOFU_OK;
+	}
+	tofu_group_shut(g);
+	tofu_engine_errand(g->engine, &errand, tofu_reactor_end_group);
+	tofu_group_free(g);
+	return TOFU_OK;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_REACTOR_ENGINE_H
+#define TOFU_REACTOR_ENGINE_H
+
+/* What application threads and the reactor share. */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <tofu/engine.h>
+#include <tofu/transport.h>
+
+#include "message/pool.h"
+#include "platform/platform.h"
+#include "reactor/gate.h"
+#include "reactor/mailbox.h"
+#include "reactor/reactor.h"
+#include "reactor/registry.h"
+#include "reactor/resolver.h"
+
+enum { TOFU_TRANSPORTS_MAX = 16 };
+
+struct tofu_engine {
+	unsigned generation; /* of fork(): in a child everything is inert */
+	struct tofu_fork_watch fork_watch;
+	bool held;                   /* over a fork; between the two calls of fork_watch */
+	struct tofu_options options; /* every default filled in */
+	struct tofu_gate_bounds bounds;
+	atomic_bool stopping;
+	struct tofu_pool *pool;
+	struct tofu_mailbox mailbox;
+	struct tofu_registry registry;
+	struct tofu_resolver *resolver;
+	struct tofu_mutex lock; /* registering, and answers to commands */
+	struct tofu_cond answered;
+	bool has_lock;
+	const struct tofu_transport *transports[TOFU_TRANSPORTS_MAX];
+	atomic_size_t transport_count;
+	struct tofu_reactor reactor;
+};
+
+/** A command whose sender waits for it. */
+struct tofu_errand {
+	struct tofu_command command;
+	struct tofu_group *group;
+	bool done;
+};
+
+/** Is the caller in a child that was forked after this was created? */
+static inline bool tofu_engine_inert(const struct tofu_engine *e)
+{
+	return e->generation != tofu_plat_fork_generation();
+}
+
+/** From now on fork() finds it in one piece. fork.c */
+void tofu_engine_watch_fork(struct tofu_engine *e);
+
+void tofu_engine_wake(struct tofu_engine *e);
+/** Any thread but the reactor's: have run done there, and wait for it. */
+void tofu_engine_errand(struct tofu_engine *e, struct tofu_errand *errand,
+                        void (*run)(struct tofu_engine *, struct tofu_command *));
+/** Reactor: it is done. */
+void tofu_engine_errand_done(struct tofu_engine *e, struct tofu_errand *errand);
+/** The transport of a scheme, or NULL. Any thread. */
+const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme);
+
+#endif

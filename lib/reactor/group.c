@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The application's side of receiving. The inbox is under the group's lock; what the receiving thread took out of it is its
+ * own. The pollable is raised whenever something comes into an empty mailbox, and cleared by the receive that leaves it
+ * empty, both under the lock, so it can neither be missed nor stay raised.
+ */
+
+#include <stdlib.h>
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out)
+{
+	struct tofu_group *g = calloc(1, sizeof *g);
+	enum tofu_status status;
+
+	*out = NULL;
+	if (g == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	g->engine = engine;
+	g->generation = engine->generation;
+	g->pollable = (struct tofu_event){ TOFU_NO_SOCKET, TOFU_NO_SOCKET };
+	tofu_list_init(&g->channels);
+	status = tofu_mutex_init(&g->lock);
+	if (status != TOFU_OK) {
+		free(g);
+		return status;
+	}
+	status = tofu_cond_init(&g->arrived);
+	if (status == TOFU_OK) {
+		status = tofu_cond_init(&g->settling);
+		if (status != TOFU_OK)
+			tofu_cond_fini(&g->arrived);
+	}
+	if (status != TOFU_OK) {
+		tofu_mutex_fini(&g->lock);
+		free(g);
+		return status;
+	}
+	*out = g;
+	return TOFU_OK;
+}
+
+void tofu_group_free(struct tofu_group *g)
+{
+	tofu_msg_queue_put(&g->batch);
+	tofu_msg_queue_put(&g->inbox);
+	tofu_msg_queue_put(&g->taken);
+	tofu_event_fini(&g->pollable);
+	tofu_cond_fini(&g->settling);
+	tofu_cond_fini(&g->arrived);
+	tofu_mutex_fini(&g->lock);
+	free(g);
+}
+
+/*
+ * Whoever waits is woken when the lock is free again, and finds it so. The group is still there: only the reactor's thread
+ * lets go of it.
+ */
+void tofu_group_deliver(struct tofu_group *g)
+{
+	bool arrived, settled, somebody;
+
+	tofu_mutex_lock(&g->lock);
+	arrived = g->inbox.head == NULL && g->batch.head != NULL;
+	settled = g->batch_settled > 0;
+	somebody = g->inside > 0;
+	tofu_msg_queue_append(&g->inbox, &g->batch);
+	if (settled)
+		atomic_fetch_add(&g->settled, g->batch_settled);
+	g->batch_settled = 0;
+	if (arrived && atomic_load(&g->has_pollable))
+		tofu_event_raise(&g->pollable);
+	tofu_mutex_unlock(&g->lock);
+	if (arrived && somebody)
+		tofu_cond_broadcast(&g->arrived);
+	if (settled && somebody)
+		tofu_cond_broadcast(&g->settling);
+}
+
+void tofu_group_shut(struct tofu_group *g)
+{
+	tofu_mutex_lock(&g->lock);
+	g->closed = true;
+	tofu_cond_broadcast(&g->arrived);
+	tofu_cond_broadcast(&g->settling);
+	while (g->inside > 0)
+		(void)tofu_cond_wait_until(&g->settling, &g->lock, TOFU_FOREVER);
+	tofu_mutex_unlock(&g->lock);
+}
+
+/* The last one out tells whoever waits for that. With the lock. */
+static void leave(struct tofu_group *g)
+{
+	g->inside--;
+	if (g->closed && g->inside == 0)
+		tofu_cond_broadcast(&g->settling);
+}
+
+/* With the lock: wait until there is something in the inbox. */
+static enum tofu_status await(struct tofu_group *g, int64_t timeout_ns)
+{
+	int64_t deadline = tofu_plat_deadline(timeout_ns);
+	bool in_time = timeout_ns != 0;
+
+	while (g->inbox.head == NULL && !g->closed && in_time)
+		in_time = tofu_cond_wait_until(&g->arrived, &g->lock, deadline);
+	if (g->closed)
+		return TOFU_SHUTDOWN_STARTED;
+	return g->inbox.head != NULL ? TOFU_OK : TOFU_TIMEOUT;
+}
+
+/* The receiving thread only. */
+static struct tofu_msg *take_one(struct tofu_group *g)
+{
+	struct tofu_msg *m = tofu_msg_queue_pop(&g->taken);
+
+	m->next = NULL;
+	atomic_store(&g->left, g->taken.count);
+	return m;
+}
+
+/* The receiving thread only, with the lock. */
+static void clear_if_empty(struct tofu_group *g)
+{
+	if (g->taken.head == NULL && g->inbox.head == NULL && atomic_load(&g->has_pollable))
+		tofu_event_clear(&g->pollable);
+}
+
+/* Fetch all that is there. When the lock is let go, a group that is being destroyed may be gone. */
+static enum tofu_status receive_batch(struct tofu_group *g, tofu_msg **out, int64_t timeout_ns)
+{
+	enum tofu_status status;
+
+	tofu_mutex_lock(&g->lock);
+	g->inside++;
+	status = await(g, timeout_ns);
+	if (status == TOFU_OK) {
+		tofu_msg_queue_append(&g->taken, &g->inbox);
+		*out = take_one(g);
+	}
+	clear_if_empty(g);
+	leave(g);
+	tofu_mutex_unlock(&g->lock);
+	return status;
+}
+
+enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
+{
+	if (out != NULL)
+		*out = NULL;
+	if (g == NULL || out == NULL || g->generation != tofu_plat_fork_generation())
+		return TOFU_NOT_ALLOWED;
+	if (g->taken.head == NULL)
+		return receive_batch(g, out, timeout_ns);
+	*out = take_one(g);
+	if (g->taken.head == NULL && atomic_load(&g->has_pollable)) {
+		tofu_mutex_lock(&g->lock);
+		clear_if_empty(g);
+		tofu_mutex_unlock(&g->lock);
+	}
+	return TOFU_OK;
+}
+
+/*
+ * The receiving thread may be at work: it writes what is left, then looks for a pollable; here it is the other way round. So
+ * either it sees the pollable, and clears it when it has taken the last message, or that message is seen here to be gone.
+ */
+enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
+{
+	enum tofu_status status = TOFU_OK;
+
+	if (g == NULL || out == NULL || g->generation != tofu_plat_fork_generation())
+		return TOFU_NOT_ALLOWED;
+	tofu_mutex_lock(&g->lock);
+	if (!atomic_load(&g->has_pollable)) {
+		status = tofu_event_init(&g->pollable);
+		if (status == TOFU_OK) {
+			atomic_store(&g->has_pollable, true);
+			if (g->inbox.head != NULL || atomic_load(&g->left) > 0)
+				tofu_event_raise(&g->pollable);
+		}
+	}
+	*out = status == TOFU_OK ? g->pollable.handle : TOFU_NO_SOCKET;
+	tofu_mutex_unlock(&g->lock);
+	return status;
+}
+
+enum tofu_status tofu_update_receiver(tofu_group *g, tofu_msg **msg)
+{
+	struct tofu_msg *m = msg != NULL ? *msg : NULL;
+	enum tofu_status status = TOFU_OK;
+	bool made = false;
+
+	if (g == NULL || g->generation != tofu_plat_fork_generation())
+		return TOFU_NOT_ALLOWED;
+	if (m == NULL) {
+		m = tofu_pool_get_notice(g->engine->pool);
+		if (m == NULL)
+			return TOFU_ALLOCATION_FAILED;
+		m->header.opcode = TOFU_SIGNAL;
+		made = true;
+	}
+	tofu_mutex_lock(&g->lock);
+	if (g->closed) {
+		status = TOFU_SHUTDOWN_STARTED;
+	} else {
+		bool was_empty = g->inbox.head == NULL;
+
+		m->header.origin = made ? TOFU_ORIGIN_ENGINE : TOFU_ORIGIN_APPLICATION;
+		m->header.status = TOFU_RECEIVER_UPDATE;
+		tofu_msg_queue_push(&g->inbox, m);
+		if (was_empty && g->inside > 0)
+			tofu_cond_broadcast(&g->arrived);
+		if (was_empty && atomic_load(&g->has_pollable))
+			tofu_event_raise(&g->pollable);
+	}
+	tofu_mutex_unlock(&g->lock);
+	if (status != TOFU_OK) {
+		if (made)
+			tofu_msg_put(&m);
+	} else if (msg != NULL) {
+		*msg = NULL;
+	}
+	return status;
+}
+
+/* settled is read first: if it equals what has been posted by a later moment, nothing was under way at its own. */
+static bool under_way(struct tofu_group *g)
+{
+	uint64_t settled = atomic_load(&g->settled);
+
+	return settled != atomic_load(&g->posted);
+}
+
+enum tofu_status tofu_group_drain(tofu_group *g, int64_t timeout_ns)
+{
+	int64_t deadline = tofu_plat_deadline(timeout_ns);
+	bool in_time = timeout_ns != 0;
+	enum tofu_status status = TOFU_OK;
+
+	if (g == NULL || g->generation != tofu_plat_fork_generation())
+		return TOFU_NOT_ALLOWED;
+	tofu_mutex_lock(&g->lock);
+	g->inside++;
+	while (under_way(g) && !g->closed && in_time)
+		in_time = tofu_cond_wait_until(&g->settling, &g->lock, deadline);
+	if (under_way(g))
+		status = g->closed ? TOFU_SHUTDOWN_STARTED : TOFU_TIMEOUT;
+	leave(g);
+	tofu_mutex_unlock(&g->lock);
+	return status;
+}

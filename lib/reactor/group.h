@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_REACTOR_GROUP_H
+#define TOFU_REACTOR_GROUP_H
+
+/*
+ * A group is a mailbox in the other direction: the reactor collects what a group gets in a turn (batch) and hands it over in
+ * one go (inbox); the thread that receives takes all of it in one go, too (taken). So there is one short lock per batch on
+ * either side, and a wake-up only for a receiver that waits.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "message/message.h"
+#include "platform/platform.h"
+#include "reactor/list.h"
+
+struct tofu_engine;
+struct tofu_errand;
+
+struct tofu_group {
+	struct tofu_engine *engine;
+	unsigned generation; /* of fork() */
+
+	struct tofu_mutex lock; /* the next five */
+	struct tofu_cond arrived;
+	struct tofu_cond settling;
+	struct tofu_msg_queue inbox;
+	unsigned inside; /* threads that wait in it */
+	bool closed;     /* nothing arrives any more */
+
+	struct tofu_msg_queue taken; /* the receiving thread's */
+	atomic_size_t left;          /* how many are in it, for others to see */
+	atomic_bool has_pollable;
+	struct tofu_event pollable;
+
+	/* Written by every post: far from what the reactor writes, lest the two pass cache lines to and fro. */
+	unsigned char apart_above[64];
+	_Atomic uint64_t posted;  /* messages that were accepted */
+	_Atomic uint64_t settled; /* of those, what is written or given back; written under the lock */
+
+	unsigned char apart_below[64];
+
+	/* the reactor's */
+	struct tofu_list channels;
+	struct tofu_msg_queue batch;
+	uint64_t batch_settled;
+	bool drought;             /* it was told pool_empty, and no message has reached it since */
+	bool mute;                /* it is being destroyed: give it nothing more */
+	struct tofu_errand *end;  /* whoever destroys it waits for this */
+	struct tofu_list touched; /* has something for it in this turn */
+	struct tofu_list of_reactor;
+};
+
+enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out);
+void tofu_group_free(struct tofu_group *g);
+
+/** Reactor, once a turn: hand over the batch. */
+void tofu_group_deliver(struct tofu_group *g);
+/** Nothing arrives any more; waiting threads leave, and when this returns they have. */
+void tofu_group_shut(struct tofu_group *g);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Two stacks that are pushed to one by one and taken whole, so there is no ABA: nobody pops. All accesses are sequentially
+ * consistent, since the sleeping flag and the stacks must not pass each other: the reactor writes sleeping, then reads the
+ * stacks; a poster writes a stack, then reads sleeping; one of the two sees the other.
+ */
+
+#include "reactor/mailbox.h"
+
+bool tofu_mailbox_nudge(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->sleeping) && atomic_exchange(&box->sleeping, false);
+}
+
+bool tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m)
+{
+	struct tofu_msg *top = atomic_load_explicit(&box->messages, memory_order_relaxed);
+
+	do {
+		m->next = top;
+	} while (!atomic_compare_exchange_weak(&box->messages, &top, m));
+	return tofu_mailbox_nudge(box);
+}
+
+bool tofu_mailbox_command(struct tofu_mailbox *box, struct tofu_command *command)
+{
+	struct tofu_command *top = atomic_load_explicit(&box->commands, memory_order_relaxed);
+
+	do {
+		command->next = top;
+	} while (!atomic_compare_exchange_weak(&box->commands, &top, command));
+	return tofu_mailbox_nudge(box);
+}
+
+bool tofu_mailbox_refilled(struct tofu_mailbox *box)
+{
+	atomic_store(&box->refilled, true);
+	return tofu_mailbox_nudge(box);
+}
+
+struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box)
+{
+	struct tofu_msg *newest = NULL;
+	struct tofu_msg *oldest = NULL;
+
+	if (atomic_load_explicit(&box->messages, memory_order_relaxed) != NULL)
+		newest = atomic_exchange(&box->messages, NULL);
+	while (newest != NULL) {
+		struct tofu_msg *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	return oldest;
+}
+
+struct tofu_command *tofu_mailbox_take_commands(struct tofu_mailbox *box)
+{
+	struct tofu_command *newest = NULL;
+	struct tofu_command *oldest = NULL;
+
+	if (atomic_load_explicit(&box->commands, memory_order_relaxed) != NULL)
+		newest = atomic_exchange(&box->commands, NULL);
+	while (newest != NULL) {
+		struct tofu_command *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	return oldest;
+}
+
+bool tofu_mailbox_take_refilled(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->refilled) && atomic_exchange(&box->refilled, false);
+}
+
+bool tofu_mailbox_sleep(struct tofu_mailbox *box)
+{
+	atomic_store(&box->sleeping, true);
+	if (atomic_load(&box->messages) == NULL && atomic_load(&box->commands) == NULL && !atomic_load(&box->refilled))
+		return true;
+	atomic_store(&box->sleeping, false);
+	return false;
+}
+
+void tofu_mailbox_awake(struct tofu_mailbox *box)
+{
+	atomic_store(&box->sleeping, false);
+}

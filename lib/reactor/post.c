@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Posting: everything about a message that can be judged without the reactor is judged here, on the caller's thread. What
+ * is wrong stays with the caller and costs nobody else anything. What is right goes through its channel's gate and into the
+ * mailbox; a hello or a welcome opens its channel first.
+ */
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+/* Ids of the process: sequential, never 0. */
+static _Atomic uint64_t last_id;
+
+static uint64_t next_id(void)
+{
+	uint64_t id;
+
+	do
+		id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+	while (id == 0);
+	return id;
+}
+
+static bool opens(const struct tofu_opcode_rule *rule)
+{
+	return rule->role == TOFU_ROLE_REQUEST && (rule->type == TOFU_TYPE_HELLO || rule->type == TOFU_TYPE_WELCOME);
+}
+
+static enum tofu_status check(const struct tofu_msg *m)
+{
+	const struct tofu_header *h = &m->header;
+	const struct tofu_opcode_rule *rule = tofu_opcode_rule(h->opcode);
+	size_t len;
+
+	if (rule == NULL || !rule->posted)
+		return TOFU_INVALID_OP_CODE;
+	if (rule->role == TOFU_ROLE_RESPONSE && h->id == 0)
+		return TOFU_INVALID_MESSAGE_ID;
+	if (h->more != 0 && rule->type != TOFU_TYPE_REGULAR)
+		return TOFU_INVALID_MORE_USAGE;
+	if (opens(rule) != (h->channel == 0))
+		return TOFU_INVALID_CHANNEL_NUMBER;
+	if (opens(rule) && tofu_msg_headers_find(m, tofu_address_header(h->opcode), &len) == NULL)
+		return TOFU_WRONG_ADDRESS;
+	if (m->headers.len > TOFU_HEADERS_MAX)
+		return TOFU_INVALID_HEADERS_LEN;
+	if (m->body.len > TOFU_BODY_MAX)
+		return TOFU_INVALID_BODY_LEN;
+	return TOFU_OK;
+}
+
+/* A channel of its own, with the opening message counted in. */
+static enum tofu_status enter_new(struct tofu_group *g, const struct tofu_msg *m, uint16_t *number)
+{
+	struct tofu_engine *e = g->engine;
+	struct tofu_msg *farewell = tofu_pool_get_notice(e->pool);
+	struct tofu_chan *c;
+	enum tofu_status status;
+
+	if (farewell == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	status = tofu_registry_take(&e->registry, &c);
+	if (status != TOFU_OK) {
+		tofu_msg_put(&farewell);
+		return status;
+	}
+	c->farewell = farewell;
+	c->receive_want = TOFU_READABLE;
+	atomic_store_explicit(&c->group, g, memory_order_relaxed);
+	tofu_gate_open(&c->gate, c->number, 1, tofu_msg_load(m));
+	*number = c->number;
+	return TOFU_OK;
+}
+
+static enum tofu_status enter_open(struct tofu_group *g, const struct tofu_msg *m)
+{
+	struct tofu_engine *e = g->engine;
+	struct tofu_chan *c = tofu_registry_find(&e->registry, m->header.channel);
+	bool urgent = m->header.opcode == TOFU_BYE_SIGNAL;
+	uint64_t gate;
+
+	if (c == NULL)
+		return TOFU_INVALID_CHANNEL_NUMBER;
+	gate = atomic_load(&c->gate);
+	if (tofu_gate_number(gate) != m->header.channel || (gate & TOFU_GATE_SEALED) != 0)
+		return TOFU_INVALID_CHANNEL_NUMBER;
+	if (atomic_load_explicit(&c->group, memory_order_relaxed) != g)
+		return TOFU_INVALID_MCHN_GROUP;
+	return tofu_gate_enter(&c->gate, m->header.channel, tofu_msg_load(m), &e->bounds, urgent);
+}
+
+enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *out)
+{
+	struct tofu_msg *m = msg != NULL ? *msg : NULL;
+	struct tofu_engine *e;
+	enum tofu_status status;
+	uint16_t number;
+
+	if (g == NULL || g->generation != tofu_plat_fork_generation())
+		return TOFU_NOT_ALLOWED;
+	if (m == NULL)
+		return TOFU_NULL_MESSAGE;
+	status = check(m);
+	if (status != TOFU_OK)
+		return status;
+	e = g->engine;
+	if (atomic_load_explicit(&e->stopping, memory_order_relaxed))
+		return TOFU_SHUTDOWN_STARTED;
+	number = m->header.channel;
+	status = number == 0 ? enter_new(g, m, &number) : enter_open(g, m);
+	if (status != TOFU_OK)
+		return status;
+
+	m->header.channel = number;
+	m->header.origin = TOFU_ORIGIN_APPLICATION;
+	m->header.status = TOFU_OK;
+	if (m->header.id == 0)
+		m->header.id = next_id();
+	if (out != NULL)
+		*out = m->header;
+	*msg = NULL;
+	atomic_fetch_add_explicit(&g->posted, 1, memory_order_relaxed);
+	if (tofu_mailbox_post(&e->mailbox, m))
+		tofu_engine_wake(e);
+	return TOFU_OK;
+}

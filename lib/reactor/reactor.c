@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The loop. Everything of a channel happens in one of the steps of a turn, on this one thread. Nothing but the wait blocks,
+ * and a turn looks only at what something happened to: at messages that were posted, at channels on the dirty list, at
+ * events, at timers that are due, at groups that got something. It never looks at all channels.
+ */
+
+#include "reactor/reactor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
+{
+	const struct tofu_options *o = &r->engine->options;
+	enum tofu_status status;
+
+	r->now_ns = tofu_plat_now_ns();
+	r->timer_ns[TOFU_TIMER_HANDSHAKE] = o->handshake_timeout_ms * TOFU_NS_PER_MS;
+	r->timer_ns[TOFU_TIMER_LINGER] = TOFU_LINGER_MS * TOFU_NS_PER_MS;
+	r->timer_ns[TOFU_TIMER_IDLE] = o->idle_timeout_ms * TOFU_NS_PER_MS;
+	tofu_list_init(&r->groups);
+	tofu_list_init(&r->touched);
+	tofu_list_init(&r->dirty);
+	tofu_list_init(&r->starving);
+	tofu_list_init(&r->arriving);
+	tofu_list_init(&r->owing);
+	tofu_list_init(&r->graves);
+	for (size_t i = 0; i < TOFU_TIMERS; i++)
+		tofu_list_init(&r->timers[i]);
+	status = tofu_mutex_init(&r->turn);
+	if (status != TOFU_OK)
+		return status;
+	r->has_turn = true;
+	r->staging = malloc(TOFU_STAGING);
+	r->block = malloc(sizeof *r->block);
+	if (r->staging == NULL || r->block == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	return tofu_poller_create(o->poller, &r->poller);
+}
+
+void tofu_reactor_give(struct tofu_reactor *r, struct tofu_group *g, struct tofu_msg *m)
+{
+	if (g->mute) {
+		tofu_msg_put(&m);
+		return;
+	}
+	tofu_msg_queue_push(&g->batch, m);
+	if (!tofu_list_linked(&g->touched))
+		tofu_list_append(&r->touched, &g->touched);
+}
+
+bool tofu_reactor_notify(struct tofu_reactor *r, struct tofu_group *g, uint16_t channel, uint64_t id,
+                         enum tofu_status status)
+{
+	struct tofu_msg *m = tofu_pool_get_notice(r->engine->pool);
+
+	if (m == NULL)
+		return false;
+	m->header = (struct tofu_header){ .id = id,
+		                          .channel = channel,
+		                          .opcode = TOFU_SIGNAL,
+		                          .origin = TOFU_ORIGIN_ENGINE,
+		                          .status = (uint8_t)status };
+	tofu_reactor_give(r, g, m);
+	return true;
+}
+
+void tofu_reactor_retry_soon(struct tofu_reactor *r)
+{
+	if (r->retry_at_ns == 0)
+		r->retry_at_ns = r->now_ns + TOFU_RETRY_MS * TOFU_NS_PER_MS;
+}
+
+void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const char *format, ...)
+{
+	const struct tofu_options *o = &r->engine->options;
+	char line[256];
+	va_list args;
+
+	if (o->log == NULL)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	o->log(o->log_context, level, line);
+}
+
+void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
+{
+	struct tofu_errand *errand = (struct tofu_errand *)(void *)command;
+
+	tofu_list_append(&e->reactor.groups, &errand->group->of_reactor);
+	tofu_engine_errand_done(e, errand);
+}
+
+void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g)
+{
+	struct tofu_errand *errand = g->end;
+
+	if (errand == NULL || !tofu_list_empty(&g->channels))
+		return;
+	tofu_list_remove(&g->touched);
+	tofu_list_remove(&g->of_reactor);
+	tofu_engine_errand_done(r->engine, errand); /* g may be gone from here on */
+}
+
+void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command)
+{
+	struct tofu_errand *errand = (struct tofu_errand *)(void *)command;
+	struct tofu_group *g = errand->group;
+	struct tofu_list *next;
+
+	g->mute = true;
+	for (struct tofu_list *node = g->channels.next; node != &g->channels; node = next) {
+		next = node->next;
+		tofu_chan_close(&e->reactor, TOFU_LIST_OWNER(node, struct tofu_chan, of_group), TOFU_SHUTDOWN_STARTED);
+	}
+	g->end = errand; /* now, or with the last channel that still awaits a message on its way */
+	tofu_reactor_group_ended(&e->reactor, g);
+}
+
+/* --- the steps of a turn, in their order --- */
+
+static void listener_message(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+{
+	unsigned opcode = m->header.opcode;
+	uint32_t bytes = tofu_msg_load(m);
+
+	if (opcode == TOFU_BYE_SIGNAL) {
+		tofu_msg_put(&m);
+	} else if (opcode == TOFU_BYE_REQUEST) {
+		m->header.opcode = TOFU_BYE_RESPONSE;
+		m->header.origin = TOFU_ORIGIN_ENGINE;
+		tofu_reactor_give(r, tofu_chan_group(c), m);
+	} else {
+		tofu_chan_give_back(r, c, m, TOFU_NOT_ALLOWED);
+		return;
+	}
+	tofu_chan_settle(r, c, 1, bytes);
+	tofu_chan_close(r, c, TOFU_CHANNEL_CLOSED);
+}
+
+static void take_message(struct tofu_reactor *r, struct tofu_msg *m)
+{
+	/* There is one: the gate let the message in, and the channel stays until it has left. */
+	struct tofu_chan *c = tofu_registry_find(&r->engine->registry, m->header.channel);
+
+	m->next = NULL;
+	if (c->state == TOFU_CHAN_NEW)
+		tofu_dial_open(r, c, m);
+	else if (tofu_chan_gone(c))
+		tofu_chan_late(r, c, m);
+	else if (c->state == TOFU_CHAN_LISTENING || c->welcome != NULL)
+		listener_message(r, c, m);
+	else
+		tofu_send_queue(r, c, m);
+}
+
+/* Commands are taken first and run last: what was posted before the end of a group is seen before it. */
+static void take_posted(struct tofu_reactor *r)
+{
+	struct tofu_mailbox *box = &r->engine->mailbox;
+	struct tofu_command *command = tofu_mailbox_take_commands(box);
+	struct tofu_msg *m = tofu_mailbox_take_messages(box);
+
+	while (m != NULL) {
+		struct tofu_msg *next = m->next;
+
+		take_message(r, m);
+		m = next;
+	}
+	while (command != NULL) {
+		struct tofu_command *next = command->next;
+
+		command->run(r->engine, command);
+		command = next;
+	}
+}
+
+/* Whoever waits for messages, memory or descriptors tries again, in the order of waiting. */
+static void feed_starving(struct tofu_reactor *r)
+{
+	struct tofu_list waiting;
+	struct tofu_list *node;
+
+	tofu_list_steal(&waiting, &r->starving);
+	while ((node = tofu_list_pop(&waiting)) != NULL) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(node, struct tofu_chan, starving);
+
+		if (c->state != TOFU_CHAN_LISTENING)
+			tofu_receive_now(r, c);
+		if (!tofu_chan_gone(c))
+			tofu_chan_touch(r, c);
+	}
+	tofu_list_steal(&waiting, &r->owing);
+	while ((node = tofu_list_pop(&waiting)) != NULL)
+		tofu_chan_send_ready(r, TOFU_LIST_OWNER(node, struct tofu_chan, owing));
+}
+
+static void run_dirty_channels(struct tofu_reactor *r)
+{
+	struct tofu_list dirty;
+	struct tofu_list *node;
+
+	if (tofu_mailbox_take_refilled(&r->engine->mailbox)) {
+		r->drought = false;
+		feed_starving(r);
+	}
+	tofu_list_steal(&dirty, &r->dirty);
+	while ((node = tofu_list_pop(&dirty)) != NULL) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(node, struct tofu_chan, dirty);
+
+		tofu_send_now(r, c);
+		tofu_receive_on(r, c);
+		tofu_receive_spare(r, c);
+		tofu_chan_declare(r, c);
+	}
+}
+
+static void sooner(int64_t *next, int64_t deadline)
+{
+	if (*next == 0 || deadline < *next)
+		*next = deadline;
+}
+
+static int64_t time_to_wait(struct tofu_reactor *r)
+{
+	int64_t next = r->retry_at_ns;
+
+	if (!tofu_list_empty(&r->dirty))
+		return 0;
+	for (size_t i = 0; i < TOFU_TIMERS; i++)
+		if (!tofu_list_empty(&r->timers[i]))
+			sooner(&next, TOFU_LIST_OWNER(r->timers[i].next, struct tofu_chan, timer)->deadline_ns);
+	if (r->drought && !tofu_list_empty(&r->arriving))
+		sooner(&next, tofu_receive_deadline(r));
+	if (next == 0)
+		return TOFU_FOREVER;
+	return next > r->now_ns ? next - r->now_ns : 0;
+}
+
+static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *events)
+{
+	int64_t timeout_ns = time_to_wait(r);
+	uint64_t asked = r->poller->reads_asked;
+	enum tofu_status status;
+	size_t count = 0;
+
+	if (timeout_ns != 0 && !tofu_mailbox_sleep(&r->engine->mailbox))
+		timeout_ns = 0;
+	tofu_mutex_unlock(&r->turn);
+	status = tofu_poller_wait(r->poller, events, TOFU_READY_MAX, timeout_ns, &count);
+	if (status != TOFU_OK) /* nothing that waiting a little could make worse */
+		tofu_plat_sleep(TOFU_RETRY_MS * TOFU_NS_PER_MS);
+	tofu_mutex_lock(&r->turn);
+	tofu_mailbox_awake(&r->engine->mailbox);
+	r->now_ns = tofu_plat_now_ns(); /* the turn's only look at the clock */
+	tofu_count(&r->counters.wakeups, 1);
+	tofu_count(&r->counters.polls_for_reading, r->poller->reads_asked - asked);
+	if (status != TOFU_OK) {
+		tofu_reactor_log(r, TOFU_LOG_ERROR, "waiting failed: %s", tofu_strerror(status));
+		return 0;
+	}
+	return count;
+}
+
+static void channel_ready(struct tofu_reactor *r, struct tofu_chan *c, unsigned ready)
+{
+	unsigned now = ((ready & TOFU_POLL_READ) != 0 ? TOFU_READABLE : 0u) |
+	               ((ready & TOFU_POLL_WRITE) != 0 ? TOFU_WRITABLE : 0u);
+
+	if (c->state == TOFU_CHAN_LISTENING) {
+		tofu_dial_accept(r, c);
+		return;
+	}
+	if (c->state == TOFU_CHAN_CONNECTING) {
+		tofu_dial_ready(r, c);
+		return;
+	}
+	if ((c->send_want & now) != 0) {
+		c->send_want = 0;
+		tofu_chan_touch(r, c);
+	}
+	if ((c->receive_want & now) != 0 && tofu_chan_rules[c->state].hears && !tofu_list_linked(&c->starving))
+		tofu_receive_now(r, c);
+}
+
+static void handle_ready(struct tofu_reactor *r, const struct tofu_poll_event *events, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(events[i].item, struct tofu_chan, poll);
+
+		if (c->watched) /* it may have ended in this very turn */
+			channel_ready(r, c, events[i].ready);
+	}
+}
+
+static void expire(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	bool lingers = tofu_chan_rules[c->state].timer == TOFU_TIMER_LINGER;
+	bool all_said = lingers && c->state != TOFU_CHAN_PARTED;
+
+	if (!all_said && tofu_list_linked(&c->starving)) { /* it is we who do not read */
+		tofu_chan_more_time(r, c);
+		return;
+	}
+	if (c->state == TOFU_CHAN_ACCEPTED)
+		tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: no hello within %u ms", c->number,
+		                 r->engine->options.handshake_timeout_ms);
+	if (lingers)
+		tofu_receive_ended(r, c, TOFU_CHANNEL_CLOSED);
+	else
+		tofu_chan_close(r, c, TOFU_TIMEOUT);
+}
+
+static void expire_timers(struct tofu_reactor *r)
+{
+	tofu_receive_overdue(r);
+	if (r->retry_at_ns != 0 && r->retry_at_ns <= r->now_ns) {
+		r->retry_at_ns = 0;
+		feed_starving(r);
+	}
+	for (size_t i = 0; i < TOFU_TIMERS; i++) {
+		while (!tofu_list_empty(&r->timers[i])) {
+			struct tofu_chan *c = TOFU_LIST_OWNER(r->timers[i].next, struct tofu_chan, timer);
+
+			if (c->deadline_ns > r->now_ns)
+				break;
+			expire(r, c);
+		}
+	}
+}
+
+static void deliver(struct tofu_reactor *r)
+{
+	struct tofu_list *node;
+	struct tofu_msg *sent = r->sent;
+	struct tofu_msg *stock = r->stock;
+
+	while ((node = tofu_list_pop(&r->touched)) != NULL)
+		tofu_group_deliver(TOFU_LIST_OWNER(node, struct tofu_group, touched));
+	r->sent = NULL;
+	r->stock = NULL;
+	tofu_pool_put_all(sent);
+	tofu_pool_put_all(stock);
+}
+
+static void bury_closed(struct tofu_reactor *r)
+{
+	struct tofu_list graves;
+	struct tofu_list *node;
+
+	tofu_list_steal(&graves, &r->graves);
+	while ((node = tofu_list_pop(&graves)) != NULL) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(node, struct tofu_chan, grave);
+
+		if (c->poll.busy) {
+			tofu_list_append(&r->graves, node);
+			continue;
+		}
+		tofu_list_remove(&c->timer);
+		tofu_count(&r->counters.channels[TOFU_CHAN_CLOSED], (uint64_t)-1);
+		tofu_registry_free(&r->engine->registry, c);
+	}
+}
+
+static void run(void *context)
+{
+	struct tofu_reactor *r = context;
+	struct tofu_poll_event ready[TOFU_READY_MAX];
+
+	tofu_mutex_lock(&r->turn);
+	while (!atomic_load(&r->engine->stopping)) {
+		size_t count;
+
+		take_posted(r);                    /* the mailbox: messages and commands, all that is there */
+		run_dirty_channels(r);             /* write at once what can be written, then declare interest */
+		deliver(r);                        /* notices, and what came back */
+		bury_closed(r);                    /* the only place that frees a channel */
+		count = wait_for_events(r, ready); /* one wait, a batch of events */
+		handle_ready(r, ready, count);     /* accept, connect, read */
+		expire_timers(r);                  /* what took too long */
+		deliver(r);                        /* what came in: one wake-up per group and turn */
+	}
+	tofu_mutex_unlock(&r->turn);
+}
+
+/* --- the thread's beginning and end --- */
+
+enum tofu_status tofu_reactor_start(struct tofu_reactor *r)
+{
+	enum tofu_status status = tofu_thread_start(&r->thread, run, r);
+
+	r->started = status == TOFU_OK;
+	return status;
+}
+
+void tofu_reactor_stop(struct tofu_reactor *r)
+{
+	if (!r->started)
+		return;
+	atomic_store(&r->engine->stopping, true);
+	tofu_engine_wake(r->engine);
+	tofu_thread_join(&r->thread);
+	r->started = false;
+}
+
+/* What is left of a channel when there is no loop any more to end it. */
+static void discard(void *context, struct tofu_chan *c)
+{
+	struct tofu_reactor *r = context;
+	bool inert = tofu_engine_inert(r->engine);
+
+	if (c->watched && !inert)
+		tofu_poller_remove(r->poller, &c->poll);
+	if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
+		c->transport->close(&c->link, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
+	tofu_msg_put(&c->welcome);
+	tofu_msg_put(&c->farewell);
+	tofu_msg_put(&c->partial);
+	tofu_msg_queue_put(&c->unsent);
+	tofu_msg_queue_put(&c->held);
+	free(c->saved);
+	free(c->dial);
+}
+
+void tofu_reactor_fini(struct tofu_reactor *r)
+{
+	tofu_registry_each(&r->engine->registry, discard, r);
+	if (r->poller != NULL)
+		tofu_poller_destroy(r->poller);
+	tofu_pool_put_all(r->sent);
+	tofu_pool_put_all(r->stock);
+	while (r->spare_blocks != NULL) {
+		struct tofu_block *b = r->spare_blocks;
+
+		r->spare_blocks = b->next;
+		free(b);
+	}
+	while (r->spare_dials != NULL) {
+		struct tofu_dial *d = r->spare_dials;
+
+		r->spare_dials = d->next;
+		free(d);
+	}
+	free(r->block);
+	free(r->staging);
+	if (r->has_turn)
+		tofu_mutex_fini(&r->turn);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_REACTOR_REACTOR_H
+#define TOFU_REACTOR_REACTOR_H
+
+/*
+ * The one thread that does all I/O. reactor.c is the loop; what happens to a channel in it is in chan.c (states, ending),
+ * dial.c (opening), send.c and receive.c.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "platform/platform.h"
+#include "reactor/chan.h"
+#include "reactor/list.h"
+#include "reactor/poller.h"
+
+struct tofu_command;
+struct tofu_engine;
+struct tofu_group;
+
+enum {
+	TOFU_READY_MAX = 256,          /* events per wait */
+	TOFU_BLOCK = 128 * 1024,       /* what one read may bring */
+	TOFU_STAGING = 64 * 1024,      /* small messages are copied together here */
+	TOFU_SEND_BUDGET = 256 * 1024, /* bytes per channel and turn, so that one flood does not starve the others */
+	TOFU_ACCEPT_BUDGET = 64,       /* connections per listener and turn */
+	TOFU_STOCK = 64,               /* messages taken out of the pool at once */
+	TOFU_SPARE_BLOCKS = 4,
+	TOFU_SPARE_DIALS = 64,
+	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
+	TOFU_RETRY_MS = 100    /* when something was refused for want of memory or descriptors */
+};
+
+/** A piece of a stream that was read. A channel keeps it while it waits for messages to cut it into. */
+struct tofu_block {
+	struct tofu_block *next; /* spare */
+	uint32_t at;
+	uint32_t len;
+	unsigned char bytes[TOFU_BLOCK];
+};
+
+/** Counters: written by the reactor only, read by any thread. */
+struct tofu_counters {
+	_Atomic uint64_t messages_sent;
+	_Atomic uint64_t messages_received;
+	_Atomic uint64_t bytes_sent;
+	_Atomic uint64_t bytes_received;
+	_Atomic uint64_t messages_returned;
+	_Atomic uint64_t frames_refused;
+	_Atomic uint64_t wakeups;
+	_Atomic uint64_t polls_for_reading;
+	_Atomic uint64_t sends;
+	_Atomic uint64_t receives;
+	_Atomic uint64_t channels[TOFU_CHAN_STATES];
+};
+
+static inline void tofu_count(_Atomic uint64_t *counter, uint64_t by)
+{
+	uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, now + by, memory_order_relaxed);
+}
+
+struct tofu_reactor {
+	struct tofu_engine *engine;
+	struct tofu_thread thread;
+	bool started;
+	struct tofu_mutex turn; /* held but while it waits: whoever forks waits for the end of a turn */
+	bool has_turn;
+	struct tofu_poller *poller;
+	int64_t now_ns;      /* read once a turn */
+	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
+
+	size_t queued; /* messages that wait in channels to be sent */
+	bool drought;  /* the pool was found empty, and nothing has been put back since */
+
+	struct tofu_list groups;
+	struct tofu_list touched; /* groups that get something at the end of this turn */
+	struct tofu_list dirty;   /* channels to look at before sleeping */
+	struct tofu_list
+		starving; /* channels that wait for the pool, listeners that wait for descriptors, memory or a slot */
+	struct tofu_list arriving;            /* channels in the middle of a frame, the oldest first */
+	struct tofu_list owing;               /* channels whose group is still to be told that there is room again */
+	struct tofu_list graves;              /* closed channels */
+	struct tofu_list timers[TOFU_TIMERS]; /* each in the order of deadlines, since all of a kind take as long */
+	int64_t timer_ns[TOFU_TIMERS];
+
+	struct tofu_msg *sent;  /* written whole, to be put back at the end of the turn */
+	struct tofu_msg *stock; /* out of the pool, for what comes in; what is left goes back at the end of the turn */
+	struct tofu_block *block;
+	struct tofu_block *spare_blocks;
+	unsigned spare_block_count;
+	struct tofu_dial *spare_dials;
+	unsigned spare_dial_count;
+	uint64_t next_serial;
+	unsigned char *staging;
+
+	struct tofu_counters counters;
+};
+
+enum tofu_status tofu_reactor_init(struct tofu_reactor *r);
+enum tofu_status tofu_reactor_start(struct tofu_reactor *r);
+/** Stop the thread and wait for its end. */
+void tofu_reactor_stop(struct tofu_reactor *r);
+/** Free what init and the thread left; in a child after fork(), too, where there is no thread. */
+void tofu_reactor_fini(struct tofu_reactor *r);
+
+/** The debug build checks that reactor state is touched on the reactor's thread only. */
+#ifdef TOFU_DEBUG
+#include <assert.h>
+#define tofu_on_reactor(r) assert(tofu_thread_is_current(&(r)->thread))
+#else
+#define tofu_on_reactor(r) ((void)(r))
+#endif
+
+/* reactor.c: services for the files of this floor */
+
+/** Give a message to a group at the end of this turn. */
+void tofu_reactor_give(struct tofu_reactor *r, struct tofu_group *g, struct tofu_msg *m);
+/** Make and give a Signal of the engine. False: no memory. */
+bool tofu_reactor_notify(struct tofu_reactor *r, struct tofu_group *g, uint16_t channel, uint64_t id,
+                         enum tofu_status status);
+/** Something was refused for want of memory or descriptors: look again soon. */
+void tofu_reactor_retry_soon(struct tofu_reactor *r);
+void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/** A command of tofu_group_destroy(): end every channel of the group, then forget it. */
+void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command);
+/** A channel of the group is gone: was it the last that the end of the group waits for? */
+void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g);
+/** A command of tofu_group_create(). */
+void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command);
+
+/* dial.c */
+
+/** A HelloRequest or WelcomeRequest has arrived for a new channel. */
+void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
+/** The connect in progress has something to tell. */
+void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
+void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c);
+/** Take waiting connections. */
+void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener);
+
+/* send.c */
+
+/** A message has arrived for a channel that is open or on its way there. */
+void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
+/** Write what can be written now. */
+void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c);
+/** Shut our side down, now or when the transport can. */
+void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c);
+
+/* receive.c */
+
+/** Read what can be read now, and cut it into messages. */
+void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c);
+/** Read on where the poller cannot know that there is more. */
+void tofu_receive_on(struct tofu_reactor *r, struct tofu_chan *c);
+/** The stream is at its end: as both sides wanted it, as sending found out before, or for the reason in status. */
+void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status);
+/** Free what has arrived in part. */
+void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c);
+/**
+ * While the pool is empty, whoever keeps one of its messages half filled for longer than a handshake may take is closed: a
+ * few idle peers must not be able to keep the pool from all others.
+ */
+void tofu_receive_overdue(struct tofu_reactor *r);
+/** When that is due next; there is one. */
+int64_t tofu_receive_deadline(const struct tofu_reactor *r);
+/** While the pool is empty, a channel that would need a message is not to be asked for. */
+void tofu_receive_spare(struct tofu_reactor *r, struct tofu_chan *c);
+
+#endif

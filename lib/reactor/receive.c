@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Receiving: a block at a time is read into the reactor's buffer and cut into messages of the pool. A frame that is not
+ * whole yet waits in its channel: up to sixteen bytes of its header, or a message that is partly filled, whose rest is then
+ * read straight into it.
+ *
+ * When the pool is empty the channel asks for nothing until there is something in it again. What had been read by then
+ * stays in its block, which goes to the channel, so that nothing is copied and nothing is lost. The same happens, with a
+ * look every now and then, when there is no memory.
+ *
+ * The peer is not trusted: each header is judged before anything of its frame is taken.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+/* What became of a piece of the stream. */
+enum cut {
+	CUT_ALL,   /* used up */
+	CUT_WAIT,  /* no message for the next frame; the channel starves */
+	CUT_CLOSED /* the channel has ended */
+};
+
+static struct tofu_block *take_block(struct tofu_reactor *r)
+{
+	struct tofu_block *b = r->block;
+
+	if (b != NULL) {
+		r->block = NULL;
+	} else if (r->spare_blocks != NULL) {
+		b = r->spare_blocks;
+		r->spare_blocks = b->next;
+		r->spare_block_count--;
+	} else {
+		b = malloc(sizeof *b);
+		if (b == NULL)
+			return NULL;
+	}
+	b->next = NULL;
+	b->at = b->len = 0;
+	return b;
+}
+
+static void give_block(struct tofu_reactor *r, struct tofu_block *b)
+{
+	if (b == NULL)
+		return;
+	if (r->block == NULL) {
+		r->block = b;
+	} else if (r->spare_block_count < TOFU_SPARE_BLOCKS) {
+		b->next = r->spare_blocks;
+		r->spare_blocks = b;
+		r->spare_block_count++;
+	} else {
+		free(b);
+	}
+}
+
+/*
+ * Out of the pool: the group is told once, until a message reaches it again, and the put that ends the drought wakes us. Out
+ * of memory: we look again.
+ */
+static void starve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
+{
+	struct tofu_group *g = tofu_chan_group(c);
+
+	if (!tofu_list_linked(&c->starving))
+		tofu_list_append(&r->starving, &c->starving);
+	tofu_chan_touch(r, c);
+	tofu_chan_release(r, c);
+	if (why != TOFU_POOL_EMPTY) {
+		tofu_reactor_retry_soon(r);
+		return;
+	}
+	r->drought = true;
+	if (g->drought)
+		return;
+	g->drought = true;
+	if (!tofu_reactor_notify(r, g, 0, 0, TOFU_POOL_EMPTY))
+		tofu_reactor_log(r, TOFU_LOG_WARNING, "the pool is empty, and there is no memory to say so");
+}
+
+void tofu_receive_spare(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	bool needs_message = tofu_chan_rules[c->state].hears && c->partial == NULL;
+
+	if (r->drought && needs_message && !tofu_list_linked(&c->starving))
+		starve(r, c, TOFU_POOL_EMPTY);
+}
+
+void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	tofu_list_remove(&c->starving);
+	tofu_list_remove(&c->arriving);
+	tofu_msg_put(&c->partial);
+	give_block(r, c->saved);
+	c->saved = NULL;
+}
+
+/* May a peer say this now? What it may never say, the codec knows. */
+static bool acceptable(const struct tofu_chan *c, const struct tofu_frame *f)
+{
+	if (!tofu_wire_acceptable(f))
+		return false;
+	if (c->state == TOFU_CHAN_ACCEPTED)
+		return f->header.opcode == TOFU_HELLO_REQUEST;
+	if (c->state == TOFU_CHAN_ANSWERED || c->state == TOFU_CHAN_FINISHED)
+		return false;
+	if (f->header.opcode == TOFU_HELLO_REQUEST)
+		return false;
+	return f->header.opcode != TOFU_HELLO_RESPONSE || !c->accepted;
+}
+
+static void refuse(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_frame *f)
+{
+	tofu_count(&r->counters.frames_refused, 1);
+	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u, %s: a frame that is not allowed: opcode %u, status %u",
+	                 c->number, tofu_chan_rules[c->state].name, f->header.opcode, f->header.status);
+	tofu_chan_close(r, c, TOFU_PROTOCOL_VIOLATION);
+}
+
+/* A frame is here whole: hellos and byes move the state. */
+static void heard(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
+{
+	unsigned opcode = m->header.opcode;
+
+	if (c->state == TOFU_CHAN_ACCEPTED) {
+		c->opening_id = m->header.id;
+		tofu_gate_open(&c->gate, c->number, 0, 0);
+		tofu_chan_move(r, c, TOFU_CHAN_OPEN);
+	} else if (opcode == TOFU_BYE_REQUEST) {
+		if (c->state == TOFU_CHAN_OPEN)
+			tofu_chan_move(r, c, TOFU_CHAN_ASKED);
+		else if (c->state == TOFU_CHAN_ASKING)
+			tofu_chan_move(r, c, TOFU_CHAN_CROSSED);
+	} else if (opcode == TOFU_BYE_RESPONSE && c->state != TOFU_CHAN_PARTED) {
+		tofu_chan_move(r, c, c->state == TOFU_CHAN_CROSSED ? TOFU_CHAN_ANSWERED : TOFU_CHAN_FINISHED);
+		tofu_chan_touch(r, c); /* our side is shut down next */
+	}
+}
+
+static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_msg *m = c->partial;
+
+	c->partial = NULL;
+	c->partial_len = 0;
+	tofu_list_remove(&c->arriving);
+	heard(r, c, m);
+	m->header.channel = c->number;
+	tofu_count(&r->counters.messages_received, 1);
+	tofu_reactor_give(r, tofu_chan_group(c), m);
+}
+
+static struct tofu_msg *take_message(struct tofu_reactor *r)
+{
+	struct tofu_msg *m = r->stock;
+
+	if (m == NULL)
+		m = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, TOFU_STOCK);
+	if (m == NULL)
+		return NULL;
+	r->stock = m->next;
+	m->next = NULL;
+	return m;
+}
+
+/* A message of the right size for the frame whose header is in c->head. */
+static enum tofu_status begin_message(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_frame *f)
+{
+	struct tofu_msg *m = take_message(r);
+	enum tofu_status status;
+
+	if (m == NULL) /* one might be had, but for memory? */
+		return tofu_pool_has_or_wait(r->engine->pool, r->queued) ? TOFU_ALLOCATION_FAILED : TOFU_POOL_EMPTY;
+	m->header = f->header;
+	status = tofu_msg_headers_resize(m, f->headers_len);
+	if (status == TOFU_OK)
+		status = tofu_msg_body_resize(m, f->body_len);
+	if (status != TOFU_OK) {
+		tofu_msg_put(&m);
+		return status;
+	}
+	tofu_chan_group(c)->drought = false;
+	c->partial = m;
+	c->partial_len = 0;
+	return TOFU_OK;
+}
+
+static size_t min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The next len bytes of text headers and body have arrived. */
+static void fill(struct tofu_chan *c, const unsigned char *from, size_t len)
+{
+	struct tofu_msg *m = c->partial;
+	size_t headers = 0;
+
+	if (c->partial_len < m->headers.len) {
+		headers = min(len, m->headers.len - c->partial_len);
+		memcpy(m->headers.data + c->partial_len, from, headers);
+		c->partial_len += (uint32_t)headers;
+	}
+	if (len > headers) {
+		memcpy(m->body.data + (c->partial_len - m->headers.len), from + headers, len - headers);
+		c->partial_len += (uint32_t)(len - headers);
+	}
+}
+
+static size_t missing(const struct tofu_msg *m, uint32_t have)
+{
+	return (size_t)m->headers.len + m->body.len - have;
+}
+
+static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b)
+{
+	while (b->at < b->len || c->head_len == TOFU_WIRE_HEADER) {
+		const unsigned char *from = b->bytes + b->at;
+		size_t n;
+
+		if (c->partial == NULL) {
+			struct tofu_frame frame;
+			enum tofu_status status;
+
+			n = min(TOFU_WIRE_HEADER - c->head_len, b->len - b->at);
+			memcpy(c->head + c->head_len, from, n);
+			c->head_len = (uint8_t)(c->head_len + n);
+			b->at += (uint32_t)n;
+			if (c->head_len < TOFU_WIRE_HEADER)
+				return CUT_ALL;
+			tofu_wire_decode(c->head, &frame);
+			if (!acceptable(c, &frame)) {
+				refuse(r, c, &frame);
+				return CUT_CLOSED;
+			}
+			status = begin_message(r, c, &frame);
+			if (status != TOFU_OK) {
+				starve(r, c, status);
+				return CUT_WAIT;
+			}
+			c->head_len = 0;
+		} else {
+			n = min(missing(c->partial, c->partial_len), b->len - b->at);
+			fill(c, from, n);
+			b->at += (uint32_t)n;
+		}
+		if (missing(c->partial, c->partial_len) == 0)
+			frame_done(r, c);
+	}
+	return CUT_ALL;
+}
+
+/* The rest of a frame is awaited from now on. */
+static void await_rest(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->partial == NULL || tofu_list_linked(&c->arriving))
+		return;
+	c->partial_since_ns = r->now_ns;
+	tofu_list_append(&r->arriving, &c->arriving);
+}
+
+int64_t tofu_receive_deadline(const struct tofu_reactor *r)
+{
+	const struct tofu_chan *c = TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving);
+
+	return c->partial_since_ns + r->timer_ns[TOFU_TIMER_HANDSHAKE];
+}
+
+void tofu_receive_overdue(struct tofu_reactor *r)
+{
+	while (r->drought && !tofu_list_empty(&r->arriving) && tofu_receive_deadline(r) <= r->now_ns)
+		tofu_chan_close(r, TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving), TOFU_TIMEOUT);
+}
+
+/* Cut it and see who keeps it. True: go on reading. */
+static bool cut_block(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b)
+{
+	switch (cut(r, c, b)) {
+	case CUT_ALL:
+		await_rest(r, c);
+		give_block(r, b);
+		return true;
+	case CUT_WAIT:
+		c->saved = b;
+		return false;
+	case CUT_CLOSED:
+		give_block(r, b);
+		return false;
+	}
+	return false;
+}
+
+void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status)
+{
+	if (c->state == TOFU_CHAN_ANSWERED || c->state == TOFU_CHAN_FINISHING || c->state == TOFU_CHAN_FINISHED)
+		status = TOFU_CHANNEL_CLOSED;
+	else if (c->state == TOFU_CHAN_PARTED)
+		status = c->why;
+	tofu_chan_close(r, c, status);
+}
+
+/* One system call: the rest of the message that is being filled, then a block. */
+static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, size_t *room)
+{
+	struct tofu_iov iov[3];
+	size_t count = 0;
+	size_t direct = 0;
+	size_t done = 0;
+	struct tofu_msg *m = c->partial;
+	enum tofu_status status;
+
+	if (m != NULL) {
+		uint32_t in_headers = c->partial_len < m->headers.len ? c->partial_len : m->headers.len;
+		uint32_t in_body = c->partial_len - in_headers;
+
+		if (in_headers < m->headers.len)
+			iov[count++] = (struct tofu_iov){ m->headers.data + in_headers, m->headers.len - in_headers };
+		if (in_body < m->body.len)
+			iov[count++] = (struct tofu_iov){ m->body.data + in_body, m->body.len - in_body };
+		direct = missing(m, c->partial_len);
+	}
+	iov[count++] = (struct tofu_iov){ b->bytes, sizeof b->bytes };
+	*room = direct + sizeof b->bytes;
+	c->receive_want = TOFU_READABLE;
+	status = c->transport->receive(&c->link, iov, count, &done, &c->receive_want);
+	tofu_count(&r->counters.receives, 1);
+	if (c->receive_want == 0)
+		c->receive_want = TOFU_READABLE;
+	if (status != TOFU_OK)
+		return status;
+	tofu_count(&r->counters.bytes_received, done);
+	tofu_chan_active(r, c);
+	*room -= done;
+	if (m != NULL) {
+		c->partial_len += (uint32_t)min(done, direct);
+		if (done >= direct)
+			frame_done(r, c);
+	}
+	b->len = (uint32_t)(done > direct ? done - direct : 0);
+	return TOFU_OK;
+}
+
+void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_block *b = c->saved;
+	enum tofu_status status;
+	size_t room = 0;
+
+	tofu_on_reactor(r);
+	if (b != NULL) { /* what was read when the pool was empty comes first */
+		c->saved = NULL;
+		if (!cut_block(r, c, b))
+			return;
+	}
+	if (c->partial == NULL && r->stock == NULL && !tofu_pool_has_or_wait(r->engine->pool, r->queued)) {
+		starve(r, c, TOFU_POOL_EMPTY);
+		return;
+	}
+	b = take_block(r);
+	if (b == NULL) {
+		starve(r, c, TOFU_ALLOCATION_FAILED);
+		return;
+	}
+	status = read_into(r, c, b, &room);
+	if (status == TOFU_OK) {
+		if (cut_block(r, c, b) && (room == 0 || c->state == TOFU_CHAN_PARTED)) {
+			c->reads_on = true;
+			tofu_chan_touch(r, c);
+		}
+		return;
+	}
+	give_block(r, b);
+	if (status != TOFU_WOULD_BLOCK || c->state == TOFU_CHAN_PARTED)
+		tofu_receive_ended(r, c, status);
+	else if (c->receive_want != TOFU_READABLE)
+		tofu_chan_touch(r, c);
+}
+
+void tofu_receive_on(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	bool on = c->reads_on && tofu_chan_rules[c->state].hears && !tofu_list_linked(&c->starving);
+
+	c->reads_on = false;
+	if (on)
+		tofu_receive_now(r, c);
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Sending: as many messages as fit go into one system call. What is small is copied into the staging buffer, one piece
+ * after the other; what is big is sent from where it lies. A frame is made anew from its message whenever it is (still) to be
+ * sent, so all there is to remember is how many bytes of the first one are out. A message leaves the queue when its last
+ * byte has been taken by the system, and only then.
+ */
+
+#include <string.h>
+
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
+
+enum {
+	PIECES = 64,        /* of one system call; any system takes as many */
+	BY_REFERENCE = 1024 /* up to here a copy is cheaper than a piece of its own */
+};
+
+struct gather {
+	struct tofu_iov iov[PIECES];
+	size_t count;
+	size_t bytes;
+	unsigned char *staging;
+	size_t staged;
+};
+
+static void refer(struct gather *g, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	g->iov[g->count++] = (struct tofu_iov){ .base = (void *)(uintptr_t)data, .len = len };
+	g->bytes += len;
+}
+
+static void copy(struct gather *g, const void *data, size_t len)
+{
+	unsigned char *to = g->staging + g->staged;
+	struct tofu_iov *last = g->count > 0 ? &g->iov[g->count - 1] : NULL;
+
+	if (len == 0)
+		return;
+	memcpy(to, data, len);
+	g->staged += len;
+	if (last != NULL && (unsigned char *)last->base + last->len == to) {
+		last->len += len;
+		g->bytes += len;
+	} else {
+		refer(g, to, len);
+	}
+}
+
+static void piece(struct gather *g, const void *data, size_t len)
+{
+	if (len > BY_REFERENCE)
+		refer(g, data, len);
+	else
+		copy(g, data, len);
+}
+
+static bool has_room(const struct gather *g)
+{
+	return g->count + 3 <= PIECES && g->staged + TOFU_WIRE_HEADER + 2 * BY_REFERENCE <= TOFU_STAGING &&
+	       g->bytes < TOFU_SEND_BUDGET;
+}
+
+static void gather_frame(struct gather *g, const struct tofu_msg *m)
+{
+	unsigned char head[TOFU_WIRE_HEADER];
+	struct tofu_frame frame = {
+		.header = m->header,
+		.headers_len = (uint16_t)m->headers.len,
+		.body_len = (uint16_t)m->body.len,
+	};
+
+	tofu_wire_encode(&frame, head);
+	copy(g, head, sizeof head);
+	piece(g, m->headers.data, m->headers.len);
+	piece(g, m->body.data, m->body.len);
+}
+
+/* What is out already is not sent again. */
+static void skip(struct gather *g, size_t sent)
+{
+	size_t at = 0;
+
+	g->bytes -= sent;
+	while (sent >= g->iov[at].len)
+		sent -= g->iov[at++].len;
+	g->iov[at].base = (unsigned char *)g->iov[at].base + sent;
+	g->iov[at].len -= sent;
+	g->count -= at;
+	memmove(g->iov, g->iov + at, g->count * sizeof g->iov[0]);
+}
+
+static void gather_frames(struct gather *g, const struct tofu_chan *c)
+{
+	for (const struct tofu_msg *m = c->unsent.head; m != NULL && has_room(g); m = m->next)
+		gather_frame(g, m);
+	skip(g, c->sent);
+}
+
+void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	enum tofu_status status;
+
+	if (c->fin_sent || (c->state != TOFU_CHAN_FINISHING && c->state != TOFU_CHAN_FINISHED))
+		return;
+	c->send_want = TOFU_WRITABLE;
+	status = c->transport->shutdown(&c->link, &c->send_want);
+	if (status == TOFU_WOULD_BLOCK)
+		return;
+	c->send_want = 0;
+	c->fin_sent = true;
+	if (status != TOFU_OK) /* the peer is gone already; nothing of ours is left to lose */
+		tofu_chan_close(r, c, TOFU_CHANNEL_CLOSED);
+}
+
+/* A frame is out: byes move the state. */
+static void wrote(struct tofu_reactor *r, struct tofu_chan *c, unsigned opcode)
+{
+	if (opcode == TOFU_BYE_REQUEST) {
+		if (c->state == TOFU_CHAN_OPEN)
+			tofu_chan_move(r, c, TOFU_CHAN_ASKING);
+		else if (c->state == TOFU_CHAN_ASKED)
+			tofu_chan_move(r, c, TOFU_CHAN_CROSSED);
+	} else if (opcode == TOFU_BYE_RESPONSE) {
+		if (c->state == TOFU_CHAN_OPEN || c->state == TOFU_CHAN_ASKED)
+			tofu_chan_move(r, c, TOFU_CHAN_FINISHING);
+		else if (c->state == TOFU_CHAN_CROSSED)
+			tofu_chan_move(r, c, TOFU_CHAN_ASKING);
+		else if (c->state == TOFU_CHAN_ANSWERED)
+			tofu_chan_move(r, c, TOFU_CHAN_FINISHED);
+	}
+}
+
+static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
+{
+	uint32_t messages = 0;
+	uint32_t bytes = 0;
+	size_t out = c->sent + done;
+
+	while (c->unsent.head != NULL && out >= tofu_msg_wire_size(c->unsent.head)) {
+		struct tofu_msg *m = tofu_chan_unqueue(r, &c->unsent);
+		uint32_t size = tofu_msg_wire_size(m);
+
+		out -= size;
+		bytes += size;
+		messages++;
+		wrote(r, c, m->header.opcode);
+		m->next = r->sent;
+		r->sent = m;
+	}
+	c->sent = (uint32_t)out;
+	tofu_count(&r->counters.messages_sent, messages);
+	tofu_count(&r->counters.bytes_sent, done);
+	tofu_chan_settle(r, c, messages, bytes);
+	tofu_chan_active(r, c);
+}
+
+/* The peer takes nothing any more, but what it sent before may still lie here. */
+static void part(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
+{
+	c->why = why;
+	c->send_want = 0;
+	c->reads_on = true;
+	tofu_gate_seal(&c->gate);
+	tofu_chan_move(r, c, TOFU_CHAN_PARTED);
+	tofu_chan_release(r, c);
+}
+
+void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct gather g = { .staging = r->staging };
+	size_t budget = TOFU_SEND_BUDGET;
+
+	while (tofu_chan_rules[c->state].talks && c->unsent.head != NULL && c->send_want == 0) {
+		size_t done = 0;
+		unsigned want = TOFU_WRITABLE;
+		enum tofu_status status;
+
+		if (budget == 0) {
+			tofu_chan_touch(r, c); /* the others first */
+			return;
+		}
+		g.count = g.bytes = g.staged = 0;
+		gather_frames(&g, c);
+		status = c->transport->send(&c->link, g.iov, g.count, &done, &want);
+		tofu_count(&r->counters.sends, 1);
+		if (status == TOFU_OK) {
+			account(r, c, done);
+			budget -= done < budget ? done : budget;
+		}
+		if (status == TOFU_WOULD_BLOCK || (status == TOFU_OK && done < g.bytes))
+			c->send_want = want != 0 ? want : TOFU_WRITABLE;
+		else if (status != TOFU_OK)
+			part(r, c, status);
+	}
+	tofu_send_fin(r, c);
+}
+
+/* Behind a bye of ours nothing is sent but the answer to the peer's; what is posted all the same comes back at the end. */
+static bool may_follow(const struct tofu_chan *c, unsigned opcode)
+{
+	switch (c->last_word) {
+	case TOFU_MORE_TO_SAY:
+		return true;
+	case TOFU_BYE_ASKED:
+		return opcode == TOFU_BYE_RESPONSE;
+	case TOFU_BYE_ANSWERED:
+		return false;
+	}
+	return false;
+}
+
+void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+{
+	unsigned opcode = m->header.opcode;
+
+	if (opcode == TOFU_BYE_SIGNAL) {
+		tofu_chan_settle(r, c, 1, tofu_msg_load(m));
+		tofu_msg_put(&m);
+		tofu_chan_abort(r, c, TOFU_CHANNEL_CLOSED);
+		return;
+	}
+	if (!may_follow(c, opcode)) {
+		tofu_chan_queue(r, &c->held, m);
+		return;
+	}
+	if (opcode == TOFU_BYE_REQUEST)
+		c->last_word = TOFU_BYE_ASKED;
+	else if (opcode == TOFU_BYE_RESPONSE)
+		c->last_word = TOFU_BYE_ANSWERED;
+	tofu_chan_queue(r, &c->unsent, m);
+	tofu_chan_touch(r, c);
+	tofu_chan_release(r, c);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * TCP: "tcp|HOST|PORT".
+ *
+ * The sockets are the library's plain ones; what is TCP's own is the form of its addresses and that small messages do
+ * not wait (NODELAY, on both ends). A link holds a socket and no state. An operation that opens one and fails leaves
+ * TOFU_NO_SOCKET or a socket for close, which takes either.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <tofu/tcp.h>
+
+/* The longest name of DNS is 253 bytes; a numeric address with its zone is far shorter. */
+enum { HOST_MAX = 255 };
+
+/* Decimal digits and nothing else: no sign, no space, no octal. */
+static int parse_port(const char *text, uint16_t *out)
+{
+	unsigned value = 0;
+
+	if (*text == '\0')
+		return 0;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return 0;
+		value = value * 10 + (unsigned)(*text - '0');
+		if (value > UINT16_MAX)
+			return 0;
+	}
+	*out = (uint16_t)value;
+	return 1;
+}
+
+/* Copy the host without the brackets of a URL. Those are for IPv6 only, whose colons are why URLs have them. */
+static int parse_host(const char *text, size_t len, char host[HOST_MAX + 1])
+{
+	int bracketed = len > 0 && text[0] == '[';
+
+	if (bracketed) {
+		if (len < 2 || text[len - 1] != ']' || memchr(text, ':', len) == NULL)
+			return 0;
+		text++;
+		len -= 2;
+	}
+	if (len > HOST_MAX || memchr(text, '[', len) != NULL || memchr(text, ']', len) != NULL)
+		return 0;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	return 1;
+}
+
+static enum tofu_status tcp_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
+                                    struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	char host[HOST_MAX + 1];
+	const char *bar = strchr(rest, '|');
+	uint16_t port;
+
+	*count = 0;
+	if (bar == NULL || !parse_host(rest, (size_t)(bar - rest), host) || !parse_port(bar + 1, &port))
+		return TOFU_INVALID_ADDRESS;
+	/* Every interface and any port are places to listen at, not to connect to. */
+	if (purpose == TOFU_TO_CONNECT && (host[0] == '\0' || port == 0))
+		return TOFU_INVALID_ADDRESS;
+	return tofu_sockaddr_inet(host[0] != '\0' ? host : NULL, port, may_block, out, capacity, count);
+}
+
+static enum tofu_status tcp_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
+{
+	listener->handle = TOFU_NO_SOCKET;
+	return tofu_socket_listen(at, &listener->handle);
+}
+
+static void tcp_close(struct tofu_link *link, enum tofu_close how)
+{
+	tofu_socket_close(link->handle, how);
+	link->handle = TOFU_NO_SOCKET;
+}
+
+/* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
+static enum tofu_status tcp_accept(struct tofu_link *listener, struct tofu_link *link)
+{
+	enum tofu_status st;
+
+	link->handle = TOFU_NO_SOCKET;
+	while ((st = tofu_socket_accept(listener->handle, &link->handle)) == TOFU_OK) {
+		if (tofu_socket_nodelay(link->handle) == TOFU_OK)
+			break;
+		tcp_close(link, TOFU_CLOSE_ABORT);
+	}
+	return st;
+}
+
+/* The option is set before the connection stands: nothing can be sent without it. */
+static enum tofu_status tcp_connect_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+{
+	enum tofu_status st, option;
+
+	link->handle = TOFU_NO_SOCKET;
+	st = tofu_socket_connect(to, &link->handle);
+	if (st != TOFU_OK && st != TOFU_WOULD_BLOCK)
+		return st;
+	*want = TOFU_WRITABLE;
+	option = tofu_socket_nodelay(link->handle);
+	return option == TOFU_OK ? st : option;
+}
+
+static enum tofu_status tcp_connect_finish(struct tofu_link *link, unsigned *want)
+{
+	*want = TOFU_WRITABLE;
+	return tofu_socket_connect_result(link->handle);
+}
+
+static enum tofu_status tcp_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+                                 unsigned *want)
+{
+	*want = TOFU_WRITABLE;
+	return tofu_socket_send(link->handle, iov, count, done);
+}
+
+static enum tofu_status tcp_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+                                    unsigned *want)
+{
+	*want = TOFU_READABLE;
+	return tofu_socket_receive(link->handle, iov, count, done);
+}
+
+static enum tofu_status tcp_shutdown(struct tofu_link *link, unsigned *want)
+{
+	*want = TOFU_WRITABLE;
+	return tofu_socket_shutdown(link->handle);
+}
+
+static enum tofu_status write_address(const struct tofu_sockaddr *address, char *out, size_t capacity)
+{
+	char host[HOST_MAX + 1];
+	uint16_t port;
+	enum tofu_status st = tofu_sockaddr_inet_text(address, host, sizeof host, &port);
+	int len;
+
+	if (st != TOFU_OK)
+		return st;
+	len = snprintf(out, capacity, "tcp|%s|%u", host, (unsigned)port);
+	return len >= 0 && (size_t)len < capacity ? TOFU_OK : TOFU_INVALID_ADDRESS;
+}
+
+static enum tofu_status tcp_local_address(const struct tofu_link *link, char *out, size_t capacity)
+{
+	struct tofu_sockaddr address;
+	enum tofu_status st = tofu_socket_local(link->handle, &address);
+
+	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+}
+
+static enum tofu_status tcp_peer_address(const struct tofu_link *link, char *out, size_t capacity)
+{
+	struct tofu_sockaddr address;
+	enum tofu_status st = tofu_socket_peer(link->handle, &address);
+
+	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+}
+
+const struct tofu_transport *tofu_tcp(void)
+{
+	static const struct tofu_transport tcp = {
+		.abi = TOFU_TRANSPORT_ABI,
+		.scheme = "tcp",
+		.resolve = tcp_resolve,
+		.listen = tcp_listen,
+		.accept = tcp_accept,
+		.connect_start = tcp_connect_start,
+		.connect_finish = tcp_connect_finish,
+		.send = tcp_send,
+		.receive = tcp_receive,
+		.shutdown = tcp_shutdown,
+		.close = tcp_close,
+		.local_address = tcp_local_address,
+		.peer_address = tcp_peer_address,
+	};
+
+	return &tcp;
+}

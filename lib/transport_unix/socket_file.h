@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_SOCKET_FILE_H
+#define TOFU_SOCKET_FILE_H
+
+/*
+ * The file that a Unix socket has in the file system: what the transport asks of the operating system. One file per
+ * system (socket_file_posix.c, ...). Paths are terminated, in the form that the socket's address has them.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tofu/transport.h>
+
+/** Which file it is, whatever name it has. Two live files never have the same. */
+struct tofu_socket_file_id {
+	uint64_t device;
+	uint64_t number;
+};
+
+/** What stands at a path. */
+enum tofu_socket_file_state {
+	TOFU_SOCKET_FILE_NONE,  /* nothing */
+	TOFU_SOCKET_FILE_STALE, /* a socket whose owner is gone: a connect was refused */
+	TOFU_SOCKET_FILE_TAKEN  /* a live socket, something else than a socket, or it cannot be told */
+};
+
+/**
+ * Hold the directory of path against others that listen in it by this library, so that none sees a socket that is bound
+ * but does not listen yet, and takes it for stale. False: another holds it, for longer than it should. True with a lock
+ * of -1: this directory cannot be locked; go on. Waits a tenth of a second at most, microseconds usually.
+ */
+bool tofu_socket_file_lock(const char *path, intptr_t *lock);
+void tofu_socket_file_unlock(intptr_t lock);
+
+/** Find out. Does not wait; a live owner sees a connection that closes at once. */
+enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at);
+
+/** Which socket file is there? False: none, or not a socket. */
+bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out);
+/** Remove path if it is that file. */
+void tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id);
+
+/** Rename. False: it could not be done. */
+bool tofu_socket_file_move(const char *from, const char *to);
+/** Rename back if nothing is at to; if something is, remove from. */
+void tofu_socket_file_restore(const char *from, const char *to);
+
+/**
+ * A new path in the temporary directory. nth: 0 the user's, 1 the one to fall back on, shorter if that can be.
+ * Errors: TOFU_PATH_TOO_LONG (over capacity), TOFU_ADDRESS_IN_USE (no free name found).
+ */
+enum tofu_status tofu_socket_file_temporary(unsigned nth, char *out, size_t capacity);
+/** A new path beside path, to rename it to. nth: 0 a long name, 1 one no longer than its own. Errors: the same. */
+enum tofu_status tofu_socket_file_beside(const char *path, unsigned nth, char *out, size_t capacity);
+
+/** A copy of path that still means the same file when the working directory has changed. malloc'ed; NULL: no memory. */
+char *tofu_socket_file_full_path(const char *path);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Socket files on POSIX: lstat, rename, unlink, a lock on the directory. Nothing here keeps anything but the lock.
+ *
+ * Failures of a removal or of putting back are not reported: there is nothing that a caller could do, and the next
+ * listener at that path judges the file anew.
+ */
+
+#include "transport_unix/socket_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	LOCK_TRIES = 100, /* a millisecond apart */
+	NAME_TRIES = 64,
+	NAME_DIGITS = 16
+};
+
+/* The bytes of path up to its last slash, that included. */
+static size_t directory_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+static int open_directory(const char *path)
+{
+	char directory[sizeof(struct tofu_sockaddr)];
+	size_t len = directory_len(path);
+
+	if (len >= sizeof directory)
+		return -1;
+	memcpy(directory, path, len);
+	directory[len] = '\0';
+	return open(len == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Where the directory may not be read, or its file system has no locks, the window of bind and listen stays open. */
+bool tofu_socket_file_lock(const char *path, intptr_t *lock)
+{
+	const struct timespec millisecond = { .tv_sec = 0, .tv_nsec = 1000000 };
+	int fd = open_directory(path);
+
+	*lock = -1;
+	if (fd < 0)
+		return true;
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+			*lock = fd;
+			return true;
+		}
+		if (errno != EWOULDBLOCK) {
+			close(fd);
+			return true;
+		}
+		nanosleep(&millisecond, NULL);
+	}
+	close(fd);
+	return false;
+}
+
+/* Unlocked, not just closed: a child that another thread forks meanwhile has a copy of the descriptor. */
+void tofu_socket_file_unlock(intptr_t lock)
+{
+	if (lock < 0)
+		return;
+	flock((int)lock, LOCK_UN);
+	close((int)lock);
+}
+
+/* connect() refuses a file that is no socket, too, so it is looked at first. Of the failures only ECONNREFUSED speaks
+ * of a dead owner: EAGAIN is a full backlog, EPROTOTYPE a live socket of another type, EACCES another user's. */
+enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at)
+{
+	struct stat st;
+	int fd, rc, error;
+
+	if (lstat(tofu_sockaddr_unix_path(at), &st) != 0)
+		return errno == ENOENT ? TOFU_SOCKET_FILE_NONE : TOFU_SOCKET_FILE_TAKEN;
+	if (!S_ISSOCK(st.st_mode))
+		return TOFU_SOCKET_FILE_TAKEN;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return TOFU_SOCKET_FILE_TAKEN;
+	do
+		rc = connect(fd, (const struct sockaddr *)at->bytes, (socklen_t)at->len);
+	while (rc != 0 && errno == EINTR);
+	error = errno;
+	close(fd);
+	if (rc != 0 && error == ECONNREFUSED)
+		return TOFU_SOCKET_FILE_STALE;
+	return rc != 0 && error == ENOENT ? TOFU_SOCKET_FILE_NONE : TOFU_SOCKET_FILE_TAKEN;
+}
+
+bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	out->device = (uint64_t)st.st_dev;
+	out->number = (uint64_t)st.st_ino;
+	return true;
+}
+
+void tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id)
+{
+	struct tofu_socket_file_id now;
+
+	if (tofu_socket_file_identify(path, &now) && now.device == id->device && now.number == id->number)
+		unlink(path);
+}
+
+bool tofu_socket_file_move(const char *from, const char *to)
+{
+	return rename(from, to) == 0;
+}
+
+/* By link(), which never replaces. Where links are not to be had (another user's file) by rename, after a look. If the
+ * path has been taken meanwhile, its former owner has lost it, and under the name aside nobody would look. */
+void tofu_socket_file_restore(const char *from, const char *to)
+{
+	struct stat st;
+
+	if (link(from, to) == 0 || errno == EEXIST)
+		unlink(from);
+	else if (lstat(to, &st) != 0 && errno == ENOENT)
+		(void)!rename(from, to);
+}
+
+/* Hard to guess if the system has random bits to give; unique in any case, since names are tried until one is free. */
+static uint64_t random_bits(void)
+{
+	static atomic_uint calls;
+	struct timespec now;
+	uint64_t bits;
+
+	if (getentropy(&bits, sizeof bits) == 0)
+		return bits;
+	clock_gettime(CLOCK_REALTIME, &now);
+	bits = (uint64_t)now.tv_nsec ^ ((uint64_t)now.tv_sec << 30) ^ ((uint64_t)getpid() << 16);
+	bits ^= atomic_fetch_add(&calls, 1);
+	return bits * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* directory (len bytes, its slash included), prefix, so many random digits, suffix: a path that nothing has. */
+static enum tofu_status free_path(const char *directory, size_t len, const char *prefix, size_t digits,
+                                  const char *suffix, char *out, size_t capacity)
+{
+	char name[NAME_DIGITS + 1];
+	struct stat st;
+	int n;
+
+	if (len >= capacity)
+		return TOFU_PATH_TOO_LONG;
+	memcpy(out, directory, len);
+	for (int tries = 0; tries < NAME_TRIES; tries++) {
+		snprintf(name, sizeof name, "%0*" PRIx64, NAME_DIGITS, random_bits());
+		n = snprintf(out + len, capacity - len, "%s%.*s%s", prefix, (int)digits, name, suffix);
+		if (n < 0 || (size_t)n >= capacity - len)
+			return TOFU_PATH_TOO_LONG;
+		if (lstat(out, &st) != 0)
+			return TOFU_OK; /* nothing there, or a bad directory: that is for listen to say */
+	}
+	return TOFU_ADDRESS_IN_USE;
+}
+
+/* $TMPDIR counts if it is absolute, since the address is for other processes, too, and never if set-user-id is on. */
+enum tofu_status tofu_socket_file_temporary(unsigned nth, char *out, size_t capacity)
+{
+	const char *directory = nth == 0 ? secure_getenv("TMPDIR") : NULL;
+	char with_slash[sizeof(struct tofu_sockaddr)];
+	int len;
+
+	if (directory == NULL || directory[0] != '/')
+		directory = "/tmp";
+	len = snprintf(with_slash, sizeof with_slash, "%s/", directory);
+	if (len < 0 || (size_t)len >= sizeof with_slash)
+		return TOFU_PATH_TOO_LONG;
+	while (len > 1 && with_slash[len - 2] == '/')
+		len--;
+	return free_path(with_slash, (size_t)len, "tofu-", NAME_DIGITS, ".sock", out, capacity);
+}
+
+enum tofu_status tofu_socket_file_beside(const char *path, unsigned nth, char *out, size_t capacity)
+{
+	size_t len = directory_len(path);
+	size_t digits = nth == 0 ? NAME_DIGITS : strlen(path + len);
+
+	return free_path(path, len, "", digits, "", out, capacity);
+}
+
+char *tofu_socket_file_full_path(const char *path)
+{
+	char *directory, *full = NULL;
+	size_t size;
+
+	if (path[0] == '/')
+		return strdup(path);
+	directory = getcwd(NULL, 0); /* of any length, malloc'ed */
+	if (directory == NULL)
+		return errno == ENOMEM ? NULL : strdup(path); /* gone: nothing can be in it */
+	size = strlen(directory) + strlen(path) + 2;
+	full = malloc(size);
+	if (full != NULL)
+		snprintf(full, size, "%s/%s", directory, path);
+	free(directory);
+	return full;
+}

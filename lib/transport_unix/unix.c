@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Unix stream sockets: "uds|PATH".
+ *
+ * Connections are plain sockets without state. A listener also owns the file at its path: it remembers which one it
+ * made (link->state, freed by close), and removes it when it closes, unless somebody has put another in its place.
+ *
+ * A path that is in use is taken over only from a dead owner: a connect to it must be refused. The stale file is first
+ * moved aside and asked once more under its new name, for a live one may have come in between; that one goes back. What
+ * is not a stale socket is never removed. All of that, and each bind with the listen after it, happens under a lock on
+ * the directory: between the two a new socket refuses connections like a dead one.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tofu/unix.h>
+
+#include "transport_unix/socket_file.h"
+
+enum {
+	PATH_CAPACITY = sizeof(struct tofu_sockaddr), /* more than any socket address has room for */
+	NAME_CHOICES = 2, /* of tofu_socket_file_temporary() and ..._beside(): the first, the shorter */
+	REPLACE_TRIES = 8 /* stale files that others keep putting back */
+};
+
+/* The file of a listener: link->state. */
+struct socket_file {
+	struct tofu_socket_file_id id;
+	char *path;
+};
+
+static void file_destroy(struct socket_file *file)
+{
+	if (file != NULL)
+		free(file->path);
+	free(file);
+}
+
+static struct socket_file *file_create(const char *path)
+{
+	struct socket_file *file = calloc(1, sizeof *file);
+
+	if (file == NULL)
+		return NULL;
+	file->path = tofu_socket_file_full_path(path);
+	if (file->path != NULL)
+		return file;
+	file_destroy(file);
+	return NULL;
+}
+
+static enum tofu_status temporary_address(struct tofu_sockaddr *out)
+{
+	enum tofu_status st = TOFU_PATH_TOO_LONG;
+	char path[PATH_CAPACITY];
+
+	for (unsigned nth = 0; nth < NAME_CHOICES && st == TOFU_PATH_TOO_LONG; nth++) {
+		st = tofu_socket_file_temporary(nth, path, sizeof path);
+		if (st == TOFU_OK)
+			st = tofu_sockaddr_unix(path, out);
+	}
+	return st;
+}
+
+static enum tofu_status unix_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
+                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	enum tofu_status st;
+
+	(void)may_block; /* nothing to look up */
+	*count = 0;
+	if (capacity == 0 || (*rest == '\0' && purpose == TOFU_TO_CONNECT))
+		return TOFU_INVALID_ADDRESS;
+	st = *rest == '\0' ? temporary_address(out) : tofu_sockaddr_unix(rest, out);
+	*count = st == TOFU_OK;
+	return st;
+}
+
+/* An address beside path, to move it to. */
+static enum tofu_status address_beside(const char *path, struct tofu_sockaddr *out)
+{
+	enum tofu_status st = TOFU_PATH_TOO_LONG;
+	char aside[PATH_CAPACITY];
+
+	for (unsigned nth = 0; nth < NAME_CHOICES && st == TOFU_PATH_TOO_LONG; nth++) {
+		st = tofu_socket_file_beside(path, nth, aside, sizeof aside);
+		if (st == TOFU_OK)
+			st = tofu_sockaddr_unix(aside, out);
+	}
+	return st;
+}
+
+/* Make a path that is in use free, if its owner is gone. TOFU_OK: worth another try. */
+static enum tofu_status remove_stale(const struct tofu_sockaddr *at)
+{
+	const char *path = tofu_sockaddr_unix_path(at);
+	struct tofu_socket_file_id id;
+	struct tofu_sockaddr aside;
+	const char *aside_path;
+
+	switch (tofu_socket_file_probe(at)) {
+	case TOFU_SOCKET_FILE_NONE:
+		return TOFU_OK;
+	case TOFU_SOCKET_FILE_TAKEN:
+		return TOFU_ADDRESS_IN_USE;
+	case TOFU_SOCKET_FILE_STALE:
+		break;
+	}
+	if (address_beside(path, &aside) != TOFU_OK)
+		return TOFU_ADDRESS_IN_USE;
+	aside_path = tofu_sockaddr_unix_path(&aside);
+	if (!tofu_socket_file_move(path, aside_path))
+		return TOFU_ADDRESS_IN_USE; /* not ours to move: another user's, say */
+	if (tofu_socket_file_probe(&aside) != TOFU_SOCKET_FILE_STALE) {
+		tofu_socket_file_restore(aside_path, path);
+		return TOFU_ADDRESS_IN_USE;
+	}
+	if (tofu_socket_file_identify(aside_path, &id))
+		tofu_socket_file_remove(aside_path, &id);
+	return TOFU_OK;
+}
+
+/* Listen and learn which file that made. Under the lock, if there is one to be had: only then may a stale file go. */
+static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_sockaddr *at,
+                                  struct tofu_socket_file_id *id, bool locked)
+{
+	enum tofu_status st = tofu_socket_listen(at, &listener->handle);
+
+	for (int tries = 0; st == TOFU_ADDRESS_IN_USE && locked && tries < REPLACE_TRIES; tries++) {
+		st = remove_stale(at);
+		if (st != TOFU_OK)
+			return st;
+		st = tofu_socket_listen(at, &listener->handle);
+	}
+	if (st == TOFU_OK && !tofu_socket_file_identify(tofu_sockaddr_unix_path(at), id))
+		st = TOFU_ADDRESS_IN_USE; /* somebody has taken it away already */
+	return st;
+}
+
+static enum tofu_status unix_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
+{
+	const char *path = tofu_sockaddr_unix_path(at);
+	struct socket_file *file = file_create(path);
+	enum tofu_status st;
+	intptr_t lock;
+	bool locked;
+
+	listener->handle = TOFU_NO_SOCKET;
+	if (file == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	locked = tofu_socket_file_lock(path, &lock);
+	st = listen_at(listener, at, &file->id, locked);
+	tofu_socket_file_unlock(lock);
+	if (st == TOFU_OK)
+		listener->state = file;
+	else
+		file_destroy(file);
+	return st;
+}
+
+/* First the file, then the socket. While the socket lives nobody takes its file for stale, and the system does not give
+ * the file's number to another one: what is compared and what is removed are the same. */
+static void unix_close(struct tofu_link *link, enum tofu_close how)
+{
+	struct socket_file *file = link->state;
+
+	if (file != NULL && how != TOFU_CLOSE_FORGET)
+		tofu_socket_file_remove(file->path, &file->id);
+	tofu_socket_close(link->handle, how);
+	file_destroy(file);
+	link->state = NULL;
+	link->handle = TOFU_NO_SOCKET;
+}
+
+static enum tofu_status unix_accept(struct tofu_link *listener, struct tofu_link *link)
+{
+	link->handle = TOFU_NO_SOCKET;
+	return tofu_socket_accept(listener->handle, &link->handle);
+}
+
+static enum tofu_status unix_connect_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+{
+	link->handle = TOFU_NO_SOCKET;
+	*want = TOFU_WRITABLE;
+	return tofu_socket_connect(to, &link->handle);
+}
+
+static enum tofu_status unix_connect_finish(struct tofu_link *link, unsigned *want)
+{
+	*want = TOFU_WRITABLE;
+	return tofu_socket_connect_result(link->handle);
+}
+
+static enum tofu_status unix_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+                                  unsigned *want)
+{
+	*want = TOFU_WRITABLE;
+	return tofu_socket_send(link->handle, iov, count, done);
+}
+
+static enum tofu_status unix_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+                                     unsigned *want)
+{
+	*want = TOFU_READABLE;
+	return tofu_socket_receive(link->handle, iov, count, done);
+}
+
+static enum tofu_status unix_shutdown(struct tofu_link *link, unsigned *want)
+{
+	*want = TOFU_WRITABLE;
+	return tofu_socket_shutdown(link->handle);
+}
+
+/* An end without a name has an empty path: connecting sockets are not bound. */
+static enum tofu_status write_address(const struct tofu_sockaddr *address, char *out, size_t capacity)
+{
+	int len = snprintf(out, capacity, "uds|%s", tofu_sockaddr_unix_path(address));
+
+	return len >= 0 && (size_t)len < capacity ? TOFU_OK : TOFU_INVALID_ADDRESS;
+}
+
+static enum tofu_status unix_local_address(const struct tofu_link *link, char *out, size_t capacity)
+{
+	struct tofu_sockaddr address;
+	enum tofu_status st = tofu_socket_local(link->handle, &address);
+
+	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+}
+
+static enum tofu_status unix_peer_address(const struct tofu_link *link, char *out, size_t capacity)
+{
+	struct tofu_sockaddr address;
+	enum tofu_status st = tofu_socket_peer(link->handle, &address);
+
+	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+}
+
+const struct tofu_transport *tofu_unix(void)
+{
+	static const struct tofu_transport transport = {
+		.abi = TOFU_TRANSPORT_ABI,
+		.scheme = "uds",
+		.resolve = unix_resolve,
+		.listen = unix_listen,
+		.accept = unix_accept,
+		.connect_start = unix_connect_start,
+		.connect_finish = unix_connect_finish,
+		.send = unix_send,
+		.receive = unix_receive,
+		.shutdown = unix_shutdown,
+		.close = unix_close,
+		.local_address = unix_local_address,
+		.peer_address = unix_peer_address,
+	};
+
+	return &transport;
+}
