@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_TOOLS_SAY_H
+#define TOFU_TOOLS_SAY_H
+
+/* What a tool says to people. */
+
+#include <stdbool.h>
+
+#include <tofu/tofu.h>
+
+/** Who speaks: the program's name, static text. First of all, once. */
+void tofu_say_name(const char *name);
+
+/** Say "name: what" or "name: what: sentence of the status" on the standard error output. Any thread. */
+void tofu_say_wrong(enum tofu_status status, const char *format, ...)
+#ifdef __GNUC__
+	__attribute__((format(printf, 2, 3)))
+#endif
+	;
+
+/** Two texts on the standard output for a person who asked for them. False: not written whole, and said so. */
+bool tofu_say(const char *first, const char *second);
+
+/** "name VERSION" on the standard output. */
+bool tofu_say_version(void);
+
+/** An engine's log, on the standard error output. */
+void tofu_say_log(void *unused, enum tofu_log_level level, const char *text);
+
+#endif
