@@ -1,0 +1,71 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs every example as a reader would, in the build directory that tests are run in; the demonstration is one step
+# above the others. WRAPPER, if set, is put before each program (valgrind -q --error-exitcode=99 ...).
+
+set -u
+dir=examples
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/examples.XXXXXX") || exit 99
+server=
+trap 'test -n "$server" && kill "$server" 2>/dev/null; rm -rf "$tmp"' EXIT
+failed=0
+
+bad()
+{
+	echo "FAIL: $*"
+	failed=1
+}
+
+# run NAME LINE [ARGUMENT]: succeeds, prints that line, and nothing on the standard error output.
+run()
+{
+	name=$1 line=$2
+	shift 2
+	# shellcheck disable=SC2086 # a program and its options
+	timeout 120 ${WRAPPER-} "$dir/$name" "$@" >"$tmp/out" 2>"$tmp/err"
+	status=$?
+	if test $status -ne 0; then
+		bad "$name: exit status $status"
+	elif test -s "$tmp/err"; then
+		bad "$name: complained"
+	elif ! grep -qx -e "$line" "$tmp/out"; then
+		bad "$name: no line '$line'"
+	else
+		echo "ok: $name"
+		return
+	fi
+	cat "$tmp/out" "$tmp/err"
+}
+
+# The first two are a pair: the server says where it listens, the client is told. The server is ended by a signal, so a
+# checker of leaks would have nothing to say about it.
+first_two()
+{
+	mkfifo "$tmp/says" || { bad "no fifo"; return; }
+	"$dir/first_server" "tcp|127.0.0.1|0" >"$tmp/says" 2>"$tmp/server_err" &
+	server=$!
+	read -r line <"$tmp/says"
+	address=${line#listening on }
+	run first_client 'What is tofu?' "$address"
+	run first_client 'What is tofu?' "$address"
+	kill "$server" || bad "first_server: gone"
+	wait "$server" 2>/dev/null
+	server=
+	test -s "$tmp/server_err" && bad "first_server: complained" && cat "$tmp/server_err"
+	if timeout 60 "$dir/first_client" "$address" >"$tmp/out" 2>"$tmp/err"; then
+		bad "first_client: success with no server"
+	elif ! grep -q "first_client: tcp|127.0.0.1|[0-9]*: ." "$tmp/err"; then
+		bad "first_client: does not say why it failed" && cat "$tmp/err"
+	fi
+}
+
+first_two
+run correlation 'answer .*: the square of 11 is 121'
+run streaming 'the same bytes, turned around twice'
+run progress 'sum: 12500002500000'
+run several_listeners 'an answer came through uds|.*'
+run reconnect 'client: connected'
+run foreign_loop 'answer: smoked'
+run ../demo '  all right: every byte was compared'
+exit $failed

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A program from outside: every library is there, and an engine starts with both transports. */
+
+#include <stdio.h>
+
+#include <tofu/tcp.h>
+#include <tofu/tofu.h>
+#include <tofu/unix.h>
+
+static int failed(const char *what, enum tofu_status st)
+{
+	fprintf(stderr, "%s: %s\n", what, tofu_strerror(st));
+	return 1;
+}
+
+int main(void)
+{
+	tofu_engine *engine = NULL;
+	enum tofu_status st;
+
+	if ((st = tofu_init()) != TOFU_OK)
+		return failed("tofu_init", st);
+	if ((st = tofu_engine_create(NULL, &engine)) == TOFU_OK &&
+	    (st = tofu_engine_register(engine, tofu_tcp())) == TOFU_OK)
+		st = tofu_engine_register(engine, tofu_unix());
+	tofu_engine_destroy(engine);
+	tofu_deinit();
+	if (st != TOFU_OK)
+		return failed("tofu_engine", st);
+	printf("tofu %s\n", tofu_version());
+	return 0;
+}

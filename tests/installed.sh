@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The installed tree is enough: programs from outside build with pkg-config against it, shared and static, and run.
+# tests/installed.c is one; the files of tests/outside are another, with a transport of its own.
+set -eu
+
+. "$TOP_SRCDIR/tests/lib/script.sh"
+[ "$PKG_CONFIG" != '' ] || skip 'no pkg-config'
+lib=$STAGE$LIBDIR
+
+PKG_CONFIG_LIBDIR=$lib/pkgconfig
+PKG_CONFIG_PATH=
+PKG_CONFIG_SYSROOT_DIR=$STAGE
+export PKG_CONFIG_LIBDIR PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+modules='tofu-tcp tofu-unix'
+
+build() { # program, pkg-config options, other flags, source...
+	program=$1 options=$2 flags=$3
+	shift 3
+	# shellcheck disable=SC2046,SC2086 # several words each
+	$CC -std=c11 $SANITIZER_FLAGS $($PKG_CONFIG $options --cflags $modules) "$@" -o "$program" \
+		$flags $($PKG_CONFIG $options --libs $modules)
+}
+
+run() { # what, program
+	timeout 60 "$2" || fail "$1: exit status $?"
+}
+
+try_shared() { # name, source...
+	name=$1
+	shift
+	build "$tmp/$name" '' '' "$@" || { fail "$name, shared: does not build"; return; }
+	LD_LIBRARY_PATH=$lib run "$name, shared" "$tmp/$name"
+}
+
+# No shared library is in the way here, and every private dependency has to be told.
+try_static() { # name, source...
+	name=$1
+	shift
+	build "$tmp/$name" --static "-L$tmp/static" "$@" || { fail "$name, static: does not build"; return; }
+	run "$name, static" "$tmp/$name"
+}
+
+try() { # name, source...
+	[ ! -e "$lib/libtofu.so" ] || try_shared "$@"
+	[ ! -e "$tmp/static/libtofu.a" ] || try_static "$@"
+}
+
+mkdir "$tmp/static"
+cp "$lib"/libtofu*.a "$tmp/static" 2>/dev/null || echo 'no static libraries: not tried'
+
+for module in tofu $modules; do
+	$PKG_CONFIG --exists --print-errors "$module" || fail "pkg-config does not take $module.pc"
+done
+
+try installed "$TOP_SRCDIR/tests/installed.c"
+try outside "$TOP_SRCDIR"/tests/outside/*.c
+end

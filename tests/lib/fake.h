@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_TESTS_FAKE_H
+#define TOFU_TESTS_FAKE_H
+
+/*
+ * Transports that do what real ones do only now and then: each is TCP or Unix sockets but for one operation. They stay
+ * valid for ever. One engine takes one of each kind.
+ */
+
+#include <tofu/transport.h>
+
+/** "slow|rest": a name that is looked up until slow_release(). */
+const struct tofu_transport *fake_slow(int transport);
+/** Let those that look up go on; from now on none waits. / From now on they wait. */
+void slow_release(void);
+void slow_hold(void);
+/** How many look up right now. */
+int slow_waiting(void);
+
+/** "stuck|rest": connects, but never says that it has. */
+const struct tofu_transport *fake_stuck(int transport);
+
+/** "many|rest,rest,...": all of these addresses. */
+const struct tofu_transport *fake_many(int transport);
+
+/** "tiny|rest": one byte per call, either way, and half of the calls would have to wait. */
+const struct tofu_transport *fake_tiny(int transport);
+
+/** "counted|rest": counts what is opened and what is closed. */
+const struct tofu_transport *fake_counted(int transport);
+int counted_open(void);
+/** Links that were closed twice, or closed without having been opened. */
+int counted_wrong(void);
+
+#endif

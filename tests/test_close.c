@@ -1,0 +1,770 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The ends of a channel: both byes, a ByeSignal, a peer that goes away in one way or another, and an engine that is
+ * destroyed, each in every state that a channel can be in. Whatever the way: what was accepted is out or comes back,
+ * channel_closed is the last word, once, and no descriptor is left.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/fake.h"
+#include "lib/raw.h"
+#include "lib/steps.h"
+
+/* An application that serves one raw peer. */
+struct served {
+	struct side side;
+	struct listening at;
+	struct raw peer;
+	uint16_t channel;
+	int descriptors;
+};
+
+enum { HELLO_ID = 77 };
+
+static void serve_raw(struct served *s, int transport, const struct tofu_options *or_null)
+{
+	tofu_msg *msg;
+
+	s->descriptors = os_descriptors();
+	s->side = side_in(engine_up(or_null));
+	listen_over(&s->side, transport, &s->at);
+	raw_call(&s->peer, s->at.address);
+	raw_hello(&s->peer, HELLO_ID);
+	msg = expect_peer(&s->side, TOFU_HELLO_REQUEST);
+	s->channel = tofu_msg_header(msg)->channel;
+	tofu_msg_put(&msg);
+}
+
+static void served_end(struct served *s)
+{
+	raw_hang_up(&s->peer, TOFU_CLOSE_ORDERLY);
+	engine_down(s->side.engine);
+	ck_assert_int_eq(os_descriptors(), s->descriptors);
+}
+
+/* graceful */
+
+START_TEST(a_bye_of_the_caller_closes_both_ends)
+{
+	struct pair p;
+
+	pair_open(&p, _i, NULL);
+	pair_talk(&p);
+	pair_bye(&p);
+	expect_silence(&p.client);
+	expect_silence(&p.server);
+	ck_assert_uint_eq(connections_of(p.client.engine), 0);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(a_bye_of_the_called_closes_both_ends)
+{
+	struct pair p, mirror;
+
+	pair_open(&p, _i, NULL);
+	mirror = p;
+	mirror.client = p.server;
+	mirror.server = p.client;
+	mirror.client_channel = p.server_channel;
+	mirror.server_channel = p.client_channel;
+	pair_talk(&mirror);
+	pair_bye(&mirror);
+	expect_silence(&p.client);
+	expect_silence(&p.server);
+	ck_assert_uint_eq(connections_of(p.client.engine), 0);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(byes_that_cross_are_both_answered)
+{
+	struct pair p;
+	struct tofu_header ours, theirs;
+	tofu_msg *msg;
+
+	pair_open_apart(&p, _i, NULL, NULL);
+	ours = say(&p.client, p.client_channel, TOFU_BYE_REQUEST, 0, NULL);
+	theirs = say(&p.server, p.server_channel, TOFU_BYE_REQUEST, 0, NULL);
+	msg = expect_on(&p.client, p.client_channel, theirs.id, TOFU_BYE_REQUEST, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	answer(&p.client, &msg, TOFU_BYE_RESPONSE);
+	msg = expect_on(&p.server, p.server_channel, ours.id, TOFU_BYE_REQUEST, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	answer(&p.server, &msg, TOFU_BYE_RESPONSE);
+	msg = expect_on(&p.client, p.client_channel, ours.id, TOFU_BYE_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+	msg = expect_on(&p.server, p.server_channel, theirs.id, TOFU_BYE_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+	expect_closed(&p.client, p.client_channel, p.hello);
+	expect_closed(&p.server, p.server_channel, p.hello);
+	expect_silence(&p.client);
+	expect_silence(&p.server);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(everything_posted_before_a_bye_arrives)
+{
+	enum { POSTED = 500 };
+	struct tofu_options options = options_with_pool(4 * POSTED);
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open(&p, _i, &options);
+	for (uint64_t i = 0; i < POSTED; i++) {
+		msg = message(&p.client, TOFU_SIGNAL, p.client_channel, 0, NULL);
+		number_body(msg, i, number_length(i));
+		post(&p.client, &msg);
+	}
+	say(&p.client, p.client_channel, TOFU_BYE_REQUEST, 0, NULL);
+	for (uint64_t i = 0; i < POSTED; i++) {
+		msg = expect_peer(&p.server, TOFU_SIGNAL);
+		must(number_of(msg) == i, "out of order");
+		tofu_msg_put(&msg);
+	}
+	msg = expect_peer(&p.server, TOFU_BYE_REQUEST);
+	answer(&p.server, &msg, TOFU_BYE_RESPONSE);
+	expect_closed(&p.server, p.server_channel, p.hello);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(what_the_other_side_still_had_to_say_arrives_before_its_bye_response)
+{
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open(&p, _i, NULL);
+	say(&p.client, p.client_channel, TOFU_BYE_REQUEST, 0, NULL);
+	msg = expect_peer(&p.server, TOFU_BYE_REQUEST);
+	for (uint64_t i = 1; i <= 50; i++)
+		say(&p.server, p.server_channel, TOFU_SIGNAL, i, "last words");
+	answer(&p.server, &msg, TOFU_BYE_RESPONSE);
+	for (uint64_t i = 1; i <= 50; i++) {
+		msg = expect_on(&p.client, p.client_channel, i, TOFU_SIGNAL, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+		tofu_msg_put(&msg);
+	}
+	msg = expect_peer(&p.client, TOFU_BYE_RESPONSE);
+	tofu_msg_put(&msg);
+	expect_closed(&p.client, p.client_channel, p.hello);
+	expect_closed(&p.server, p.server_channel, p.hello);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(what_is_posted_after_a_bye_comes_back)
+{
+	struct pair p;
+	tofu_msg *msg;
+	uint64_t came_back = 0;
+	bool answered = false;
+
+	pair_open_apart(&p, _i, NULL, NULL);
+	say(&p.client, p.client_channel, TOFU_BYE_REQUEST, 0, NULL);
+	for (uint64_t i = 1; i <= 3; i++)
+		say(&p.client, p.client_channel, TOFU_REQUEST, 1000 + i, "too late");
+	msg = expect_peer(&p.server, TOFU_BYE_REQUEST);
+	answer(&p.server, &msg, TOFU_BYE_RESPONSE);
+	while (!is_closed_notice(msg = take(&p.client))) {
+		const struct tofu_header *h = tofu_msg_header(msg);
+
+		if (h->opcode == TOFU_BYE_RESPONSE) {
+			ck_assert_int_eq(h->origin, TOFU_ORIGIN_APPLICATION);
+			answered = true;
+		} else {
+			must(h->opcode == TOFU_REQUEST && h->origin == TOFU_ORIGIN_ENGINE &&
+			             h->status == TOFU_CHANNEL_CLOSED && says(msg, "too late"),
+			     "came back as %s", describe(msg));
+			ck_assert_uint_eq(h->id, 1000 + ++came_back);
+		}
+		tofu_msg_put(&msg);
+	}
+	ck_assert_uint_eq(came_back, 3);
+	ck_assert(answered);
+	tofu_msg_put(&msg);
+	expect_silence(&p.client);
+	expect_closed(&p.server, p.server_channel, p.hello);
+	pair_close(&p);
+}
+END_TEST
+
+/* listeners */
+
+START_TEST(a_bye_of_a_listener_is_answered_by_the_engine)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+	struct tofu_header h;
+	tofu_msg *msg;
+
+	listen_over(&side, _i, &at);
+	h = say(&side, at.channel, TOFU_BYE_REQUEST, 0, NULL);
+	msg = expect_on(&side, at.channel, h.id, TOFU_BYE_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_OK);
+	tofu_msg_put(&msg);
+	expect_closed(&side, at.channel, at.id);
+	expect_silence(&side);
+	ck_assert_uint_eq(stats_of(engine).channels_listening, 0);
+	call_fails(&side, at.address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(a_byesignal_of_a_listener_closes_it)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+
+	listen_over(&side, _i, &at);
+	say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_closed(&side, at.channel, at.id);
+	expect_silence(&side);
+	call_fails(&side, at.address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(accepted_connections_outlive_their_listener)
+{
+	struct pair p;
+
+	pair_open(&p, _i, NULL);
+	say(&p.server, p.at.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_closed(&p.server, p.at.channel, p.at.id);
+	pair_talk(&p);
+	pair_bye(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(an_address_is_free_again_when_its_listener_is_closed)
+{
+	struct pair p;
+	struct listening again;
+
+	pair_open(&p, _i, NULL);
+	pair_bye(&p);
+	say(&p.server, p.at.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_closed(&p.server, p.at.channel, p.at.id);
+	listen_at(&p.server, p.at.address, &again);
+	ck_assert_str_eq(again.address, p.at.address);
+	p.at = again;
+	pair_meet(&p);
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+/* abort and disconnect */
+
+START_TEST(a_byesignal_closes_at_once_and_the_peer_sees_a_disconnect)
+{
+	struct pair p;
+
+	pair_open(&p, _i, NULL);
+	say(&p.client, p.client_channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_closed(&p.client, p.client_channel, p.hello);
+	expect_end(&p.server, p.server_channel, p.hello, TOFU_PEER_DISCONNECTED);
+	expect_silence(&p.client);
+	expect_silence(&p.server);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(an_abort_gives_back_what_was_not_sent)
+{
+	struct served s;
+	struct raw_frame frame;
+	uint64_t end, first, read = 0;
+
+	serve_raw(&s, _i, NULL);
+	end = fill_queue(&s.side, s.channel, 0, 60000);
+	say(&s.side, s.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	first = expect_tail(&s.side, s.channel, HELLO_ID, end, TOFU_CHANNEL_CLOSED);
+	must(first < end, "nothing came back");
+	ck_assert_uint_eq(stats_of(s.side.engine).messages_returned, end - first);
+	expect_silence(&s.side);
+	/* What did not come back was written whole; an abort may still lose it on the way, but not change it. */
+	while (raw_read(&s.peer, &frame))
+		must(number_in(frame.body, frame.body_len) == read++, "out of order");
+	must(read <= first, "%lu frames arrived, of which some came back", (unsigned long)read);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_goes_away_gives_back_what_was_not_sent)
+{
+	struct served s;
+	uint64_t end, first;
+
+	serve_raw(&s, _i, NULL);
+	end = fill_queue(&s.side, s.channel, 0, 60000);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ABORT);
+	first = expect_tail(&s.side, s.channel, HELLO_ID, end, TOFU_PEER_DISCONNECTED);
+	must(first < end, "nothing came back");
+	expect_silence(&s.side);
+	ck_assert_uint_eq(connections_of(s.side.engine), 0);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_goes_away_quietly_closes_the_channel)
+{
+	struct served s;
+
+	serve_raw(&s, _i, NULL);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	expect_end(&s.side, s.channel, HELLO_ID, TOFU_PEER_DISCONNECTED);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_half_closes_is_heard_to_the_end)
+{
+	struct served s;
+
+	serve_raw(&s, _i, NULL);
+	for (uint64_t i = 0; i < 100; i++)
+		raw_number(&s.peer, i, number_length(i));
+	raw_half_close(&s.peer);
+	for (uint64_t i = 0; i < 100; i++) {
+		tofu_msg *msg = expect_peer(&s.side, TOFU_SIGNAL);
+
+		must(number_of(msg) == i, "out of order");
+		tofu_msg_put(&msg);
+	}
+	expect_end(&s.side, s.channel, HELLO_ID, TOFU_PEER_DISCONNECTED);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(whole_frames_before_a_cut_one_are_delivered)
+{
+	static const unsigned char half[20] = { 0, 1, TOFU_SIGNAL, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 10 };
+	struct served s;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	raw_say(&s.peer, TOFU_SIGNAL, 8, "whole");
+	raw_write(&s.peer, half, sizeof half);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	msg = expect_on(&s.side, s.channel, 8, TOFU_SIGNAL, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	ck_assert(says(msg, "whole"));
+	tofu_msg_put(&msg);
+	expect_end(&s.side, s.channel, HELLO_ID, TOFU_PEER_DISCONNECTED);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+/* how it ends, as the other side sees it */
+
+/* As soon as all is said, and not only when our patience with the peer's end is over. */
+static void expect_fin(struct served *s)
+{
+	ck_assert_int_eq(os_read_to_end(s->peer.socket, PATIENCE_NS), OS_FIN);
+	ck_assert_uint_eq(connections_of(s->side.engine), 1);
+}
+
+START_TEST(our_bye_ends_with_fin)
+{
+	struct served s;
+	struct raw_frame bye;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	say(&s.side, s.channel, TOFU_BYE_REQUEST, 0, NULL);
+	bye = raw_expect(&s.peer, TOFU_BYE_REQUEST);
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, bye.id, "");
+	expect_fin(&s);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	msg = expect_on(&s.side, s.channel, bye.id, TOFU_BYE_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	served_end(&s);
+}
+END_TEST
+
+static void raw_says_bye_and_is_answered(struct served *s)
+{
+	tofu_msg *msg;
+
+	raw_say(&s->peer, TOFU_BYE_REQUEST, 5, "");
+	msg = expect_on(&s->side, s->channel, 5, TOFU_BYE_REQUEST, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	answer(&s->side, &msg, TOFU_BYE_RESPONSE);
+	ck_assert_uint_eq(raw_expect(&s->peer, TOFU_BYE_RESPONSE).id, 5);
+}
+
+START_TEST(our_answer_to_a_bye_ends_with_fin)
+{
+	struct served s;
+
+	serve_raw(&s, _i, NULL);
+	raw_says_bye_and_is_answered(&s);
+	expect_fin(&s);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_large_answer_to_a_bye_arrives_before_the_end)
+{
+	struct served s;
+	struct raw_frame frame;
+	uint64_t end;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	end = fill_queue(&s.side, s.channel, 0, 60000);
+	raw_say(&s.peer, TOFU_BYE_REQUEST, 5, "");
+	msg = expect_peer(&s.side, TOFU_BYE_REQUEST);
+	for (uint64_t i = 0; i < end; i++) {
+		must(raw_read(&s.peer, &frame), "the connection ended after %lu frames", (unsigned long)i);
+		must(number_in(frame.body, frame.body_len) == i, "out of order");
+	}
+	tofu_msg_put(&msg);
+	msg = expect(&s.side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_SEND_READY);
+	tofu_msg_put(&msg);
+	msg = message(&s.side, TOFU_BYE_RESPONSE, s.channel, 5, NULL);
+	number_body(msg, 1, TOFU_BODY_MAX);
+	post(&s.side, &msg);
+	frame = raw_expect(&s.peer, TOFU_BYE_RESPONSE);
+	ck_assert_uint_eq(number_in(frame.body, frame.body_len), 1);
+	ck_assert_int_eq(os_read_to_end(s.peer.socket, PATIENCE_NS), OS_FIN);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_answers_our_bye_but_never_closes_holds_us_up_for_a_second)
+{
+	struct served s;
+	struct raw_frame bye;
+	int64_t begin;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	say(&s.side, s.channel, TOFU_BYE_REQUEST, 0, NULL);
+	bye = raw_expect(&s.peer, TOFU_BYE_REQUEST);
+	begin = tofu_plat_now_ns();
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, bye.id, "");
+	msg = expect_on(&s.side, s.channel, bye.id, TOFU_BYE_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	must(tofu_plat_now_ns() - begin < 5 * TOFU_NS_PER_S, "it took more than 5 s");
+	expect_silence(&s.side);
+	eventually(connections_of(s.side.engine) == 0);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_says_bye_but_never_closes_holds_us_up_for_a_second)
+{
+	struct served s;
+	int64_t begin;
+
+	serve_raw(&s, _i, NULL);
+	raw_says_bye_and_is_answered(&s);
+	begin = tofu_plat_now_ns();
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	must(tofu_plat_now_ns() - begin < 5 * TOFU_NS_PER_S, "it took more than 5 s");
+	expect_silence(&s.side);
+	eventually(connections_of(s.side.engine) == 0);
+	served_end(&s);
+}
+END_TEST
+
+/* As the Zig library does when it has its answer. */
+START_TEST(a_peer_that_resets_after_our_bye_response_is_a_clean_end)
+{
+	struct served s;
+
+	serve_raw(&s, _i, NULL);
+	raw_says_bye_and_is_answered(&s);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ABORT);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	ck_assert_uint_eq(stats_of(s.side.engine).messages_returned, 0);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_resets_right_behind_its_bye_response_is_a_clean_end)
+{
+	struct served s;
+	struct raw_frame bye;
+	tofu_msg *msg;
+
+	serve_raw(&s, OVER_UDS, NULL); /* TCP may drop what was sent before a reset */
+	say(&s.side, s.channel, TOFU_BYE_REQUEST, 0, NULL);
+	bye = raw_expect(&s.peer, TOFU_BYE_REQUEST);
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, bye.id, "");
+	raw_hang_up(&s.peer, TOFU_CLOSE_ABORT);
+	msg = expect_peer(&s.side, TOFU_BYE_RESPONSE);
+	tofu_msg_put(&msg);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+/* in every state */
+
+enum state { RESOLVING, CONNECTING, CALLED, ACCEPTED, OPEN, ASKING, ASKED, LINGERING, STATE_NR };
+
+/* A channel in that state, its other side a raw peer, if there is one by then. */
+struct in_state {
+	struct side side;
+	struct raw peer;
+	intptr_t listener;
+	char address[300];
+	uint16_t channel;
+	uint64_t id;
+	uint64_t unsent; /* a hello that has not gone out */
+	int descriptors;
+};
+
+static void call_by(struct in_state *s, const char *scheme)
+{
+	char address[300];
+	struct tofu_header h;
+
+	snprintf(address, sizeof address, "%s|%s", scheme, path_of(s->address));
+	h = call(&s->side, address, "hello");
+	s->channel = h.channel;
+	s->id = h.id;
+}
+
+/* The raw peer takes the call and has read the hello. */
+static void call_raw(struct in_state *s, int transport)
+{
+	call_by(s, over_scheme(transport));
+	raw_accept(&s->peer, s->listener);
+	raw_expect(&s->peer, TOFU_HELLO_REQUEST);
+}
+
+static void reach(struct in_state *s, enum state state, int transport)
+{
+	struct listening at;
+	tofu_msg *msg;
+
+	memset(s, 0, sizeof *s);
+	s->peer.socket = TOFU_NO_SOCKET;
+	s->descriptors = os_descriptors();
+	s->side = side_in(engine_up(NULL));
+	ck_status(tofu_engine_register(s->side.engine, fake_slow(transport)), TOFU_OK);
+	ck_status(tofu_engine_register(s->side.engine, fake_stuck(transport)), TOFU_OK);
+	s->listener = raw_listen(transport, s->address, sizeof s->address);
+	switch (state) {
+	case RESOLVING:
+		slow_hold();
+		call_by(s, "slow");
+		s->unsent = 1;
+		eventually(slow_waiting() > 0 && stats_of(s->side.engine).channels_resolving == 1);
+		break;
+	case CONNECTING:
+		call_by(s, "stuck");
+		s->unsent = 1;
+		eventually(stats_of(s->side.engine).channels_connecting == 1);
+		break;
+	case CALLED: /* connected, no word of the peer yet */
+	case OPEN:
+		call_raw(s, transport);
+		if (state == OPEN) {
+			raw_say(&s->peer, TOFU_HELLO_RESPONSE, s->id, "");
+			msg = expect_peer(&s->side, TOFU_HELLO_RESPONSE);
+			tofu_msg_put(&msg);
+		}
+		break;
+	case ACCEPTED:
+		listen_over(&s->side, transport, &at);
+		raw_call(&s->peer, at.address);
+		eventually(stats_of(s->side.engine).channels_accepted == 1);
+		break;
+	case ASKING:
+		call_raw(s, transport);
+		say(&s->side, s->channel, TOFU_BYE_REQUEST, 0, NULL);
+		raw_expect(&s->peer, TOFU_BYE_REQUEST);
+		break;
+	case ASKED:
+	case LINGERING:
+		call_raw(s, transport);
+		raw_say(&s->peer, TOFU_BYE_REQUEST, 5, "");
+		msg = expect_peer(&s->side, TOFU_BYE_REQUEST);
+		if (state == LINGERING) {
+			answer(&s->side, &msg, TOFU_BYE_RESPONSE);
+			raw_expect(&s->peer, TOFU_BYE_RESPONSE);
+		}
+		tofu_msg_put(&msg);
+		break;
+	case STATE_NR:
+		break;
+	}
+}
+
+static void leave(struct in_state *s)
+{
+	engine_down(s->side.engine);
+	slow_release();
+	tofu_socket_close(s->listener, TOFU_CLOSE_ORDERLY);
+	if (strncmp(s->address, "uds", 3) == 0)
+		os_file_remove(path_of(s->address));
+	raw_hang_up(&s->peer, TOFU_CLOSE_ORDERLY);
+	eventually(slow_waiting() == 0);
+	eventually(os_descriptors() == s->descriptors);
+}
+
+START_TEST(a_byesignal_in_each_state_gives_one_channel_closed)
+{
+	const enum state state = (enum state)(_i / OVER_NR);
+	struct in_state s;
+	enum tofu_status st;
+	tofu_msg *msg;
+
+	if (state == ACCEPTED) /* the application does not know its number yet */
+		return;
+	reach(&s, state, _i % OVER_NR);
+	st = try_say(&s.side, s.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	/* A lingering one may be gone by now. */
+	must(st == TOFU_OK || (state == LINGERING && st == TOFU_INVALID_CHANNEL_NUMBER), "%s", tofu_status_name(st));
+	if (s.unsent > 0) {
+		msg = expect_on(&s.side, s.channel, s.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
+		tofu_msg_put(&msg);
+	}
+	expect_closed(&s.side, s.channel, s.id);
+	expect_silence(&s.side);
+	eventually(connections_of(s.side.engine) == 0);
+	leave(&s);
+}
+END_TEST
+
+START_TEST(a_peer_that_disconnects_in_each_state_gives_one_channel_closed)
+{
+	const enum state state = (enum state)(_i / OVER_NR);
+	struct in_state s;
+
+	reach(&s, state, _i % OVER_NR);
+	if (state == RESOLVING || state == CONNECTING) { /* nobody there yet */
+		leave(&s);
+		return;
+	}
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	if (state == LINGERING)
+		expect_closed(&s.side, s.channel, s.id);
+	else if (state != ACCEPTED)
+		expect_end(&s.side, s.channel, s.id, TOFU_PEER_DISCONNECTED);
+	eventually(connections_of(s.side.engine) == 0);
+	expect_silence(&s.side);
+	leave(&s);
+}
+END_TEST
+
+START_TEST(destroying_an_engine_in_each_state_leaves_nothing)
+{
+	struct in_state s;
+	int64_t begin;
+
+	reach(&s, (enum state)(_i / OVER_NR), _i % OVER_NR);
+	begin = tofu_plat_now_ns();
+	leave(&s);
+	must(tofu_plat_now_ns() - begin < 5 * TOFU_NS_PER_S, "it took more than 5 s");
+}
+END_TEST
+
+START_TEST(destroying_a_group_in_each_state_leaves_nothing)
+{
+	struct in_state s;
+
+	reach(&s, (enum state)(_i / OVER_NR), _i % OVER_NR);
+	ck_status(tofu_group_destroy(s.side.group), TOFU_OK);
+	slow_release();
+	eventually(connections_of(s.side.engine) == 0);
+	leave(&s);
+}
+END_TEST
+
+START_TEST(every_link_that_a_transport_opened_is_closed_once)
+{
+	struct pair p;
+	tofu_engine *engine = engine_up(NULL);
+	char address[300], dead[300];
+	int turn = 0;
+
+	ck_status(tofu_engine_register(engine, fake_counted(_i)), TOFU_OK);
+	p.server = side_in(engine);
+	p.client = side_in(engine);
+	snprintf(address, sizeof address, "counted|%s", path_of(over_anywhere(_i)));
+	listen_at(&p.server, address, &p.at);
+	snprintf(address, sizeof address, "counted|%.250s", path_of(p.at.address));
+	snprintf(p.at.address, sizeof p.at.address, "%s", address);
+	for (; turn < 10; turn++) {
+		pair_meet(&p);
+		if (turn % 3 == 0) {
+			pair_bye(&p);
+		} else if (turn % 3 == 1) {
+			say(&p.client, p.client_channel, TOFU_BYE_SIGNAL, 0, NULL);
+			expect_closed(&p.client, p.client_channel, p.hello);
+			expect_end(&p.server, p.server_channel, p.hello, TOFU_PEER_DISCONNECTED);
+		}
+	}
+	vacant_address(_i, dead, sizeof dead);
+	snprintf(address, sizeof address, "counted|%.250s", path_of(dead));
+	call_fails(&p.client, address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	must(counted_open() > 0, "nothing was counted");
+	engine_down(engine);
+	ck_assert_int_eq(counted_open(), 0);
+	ck_assert_int_eq(counted_wrong(), 0);
+}
+END_TEST
+
+static Suite *suite_of_close(void)
+{
+	Suite *suite = suite_create("close");
+	TCase *bye = suite_case(suite, "bye", 30), *listener = suite_case(suite, "listener", 30);
+	TCase *abrupt = suite_case(suite, "abrupt", 60), *seen = suite_case(suite, "as the peer sees it", 60);
+	TCase *states = suite_case(suite, "in every state", 60);
+
+	tcase_add_loop_test(bye, a_bye_of_the_caller_closes_both_ends, 0, OVER_NR);
+	tcase_add_loop_test(bye, a_bye_of_the_called_closes_both_ends, 0, OVER_NR);
+	tcase_add_loop_test(bye, byes_that_cross_are_both_answered, 0, OVER_NR);
+	tcase_add_loop_test(bye, everything_posted_before_a_bye_arrives, 0, OVER_NR);
+	tcase_add_loop_test(bye, what_the_other_side_still_had_to_say_arrives_before_its_bye_response, 0, OVER_NR);
+	tcase_add_loop_test(bye, what_is_posted_after_a_bye_comes_back, 0, OVER_NR);
+	tcase_add_loop_test(listener, a_bye_of_a_listener_is_answered_by_the_engine, 0, OVER_NR);
+	tcase_add_loop_test(listener, a_byesignal_of_a_listener_closes_it, 0, OVER_NR);
+	tcase_add_loop_test(listener, accepted_connections_outlive_their_listener, 0, OVER_NR);
+	tcase_add_loop_test(listener, an_address_is_free_again_when_its_listener_is_closed, 0, OVER_NR);
+	tcase_add_loop_test(abrupt, a_byesignal_closes_at_once_and_the_peer_sees_a_disconnect, 0, OVER_NR);
+	tcase_add_loop_test(abrupt, an_abort_gives_back_what_was_not_sent, 0, OVER_NR);
+	tcase_add_loop_test(abrupt, a_peer_that_goes_away_gives_back_what_was_not_sent, 0, OVER_NR);
+	tcase_add_loop_test(abrupt, a_peer_that_goes_away_quietly_closes_the_channel, 0, OVER_NR);
+	tcase_add_loop_test(abrupt, a_peer_that_half_closes_is_heard_to_the_end, 0, OVER_NR);
+	tcase_add_loop_test(abrupt, whole_frames_before_a_cut_one_are_delivered, 0, OVER_NR);
+	tcase_add_loop_test(seen, our_bye_ends_with_fin, 0, OVER_NR);
+	tcase_add_loop_test(seen, our_answer_to_a_bye_ends_with_fin, 0, OVER_NR);
+	tcase_add_loop_test(seen, a_large_answer_to_a_bye_arrives_before_the_end, 0, OVER_NR);
+	tcase_add_loop_test(seen, a_peer_that_answers_our_bye_but_never_closes_holds_us_up_for_a_second, 0, OVER_NR);
+	tcase_add_loop_test(seen, a_peer_that_says_bye_but_never_closes_holds_us_up_for_a_second, 0, OVER_NR);
+	tcase_add_loop_test(seen, a_peer_that_resets_after_our_bye_response_is_a_clean_end, 0, OVER_NR);
+	tcase_add_test(seen, a_peer_that_resets_right_behind_its_bye_response_is_a_clean_end);
+	tcase_add_loop_test(states, a_byesignal_in_each_state_gives_one_channel_closed, 0, STATE_NR * OVER_NR);
+	tcase_add_loop_test(states, a_peer_that_disconnects_in_each_state_gives_one_channel_closed, 0,
+	                    STATE_NR * OVER_NR);
+	tcase_add_loop_test(states, destroying_an_engine_in_each_state_leaves_nothing, 0, STATE_NR * OVER_NR);
+	tcase_add_loop_test(states, destroying_a_group_in_each_state_leaves_nothing, 0, STATE_NR * OVER_NR);
+	tcase_add_loop_test(states, every_link_that_a_transport_opened_is_closed_once, 0, OVER_NR);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_close());
+}

@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool: its counts and bounds, the wake-up of who waits for a message, the order of endings, and many threads at
+ * once.
+ */
+
+#include "harness.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "message/message.h"
+#include "message/pool.h"
+#include "platform/platform.h"
+
+static struct tofu_pool *pool;
+static atomic_int refills;
+
+static void count_refill(void *context)
+{
+	atomic_fetch_add((atomic_int *)context, 1);
+}
+
+static void open_pool(size_t initial, size_t max)
+{
+	atomic_store(&refills, 0);
+	ck_status(tofu_pool_create(initial, max, count_refill, &refills, &pool), TOFU_OK);
+	ck_assert_ptr_nonnull(pool);
+}
+
+static struct tofu_msg *get(enum tofu_alloc from)
+{
+	struct tofu_msg *m;
+
+	ck_status(tofu_pool_get(pool, from, &m), TOFU_OK);
+	return m;
+}
+
+static void assert_free_and_out(uint64_t free_now, uint64_t out_now)
+{
+	struct tofu_pool_counts counts;
+
+	tofu_pool_counts(pool, &counts);
+	ck_assert(counts.free == free_now);
+	ck_assert(counts.out == out_now);
+}
+
+/* How many it keeps of ten. */
+static uint64_t kept_of_ten(void)
+{
+	struct tofu_msg *m[10];
+	struct tofu_pool_counts counts;
+
+	for (int i = 0; i < 10; i++)
+		m[i] = get(TOFU_ALWAYS);
+	for (int i = 0; i < 10; i++)
+		tofu_msg_put(&m[i]);
+	tofu_pool_counts(pool, &counts);
+	ck_assert(counts.out == 0);
+	return counts.free;
+}
+
+struct size_case {
+	size_t initial;
+	size_t max;
+	uint64_t free_at_first;
+	uint64_t kept;
+};
+
+static const struct size_case size_cases[] = {
+	{ 3, 5, 3, 5 }, { 3, 3, 3, 3 }, { 4, 2, 4, 4 }, { 4, 0, 4, 4 }, { 0, 2, 0, 2 }, { 0, 0, 0, 1 },
+};
+
+START_TEST(a_pool_has_its_initial_messages_and_keeps_its_maximum)
+{
+	const struct size_case *c = &size_cases[_i];
+
+	open_pool(c->initial, c->max);
+	assert_free_and_out(c->free_at_first, 0);
+	ck_assert(kept_of_ten() == c->kept);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(pool_only_on_empty_gives_pool_empty)
+{
+	struct tofu_msg *m;
+	struct tofu_msg *none;
+
+	open_pool(1, 1);
+	m = get(TOFU_POOL_ONLY);
+	none = m;
+	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &none), TOFU_POOL_EMPTY);
+	ck_assert_ptr_null(none);
+	assert_free_and_out(0, 1);
+	tofu_msg_put(&m);
+	assert_free_and_out(1, 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(always_on_empty_allocates)
+{
+	struct tofu_msg *a;
+	struct tofu_msg *b;
+
+	open_pool(1, 1);
+	a = get(TOFU_ALWAYS);
+	b = get(TOFU_ALWAYS);
+	ck_assert_ptr_ne(a, b);
+	ck_assert_ptr_eq(b->pool, pool);
+	assert_free_and_out(0, 2);
+	tofu_msg_put(&a);
+	tofu_msg_put(&b); /* beyond the maximum: freed */
+	assert_free_and_out(1, 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(what_was_put_last_comes_first)
+{
+	struct tofu_msg *a;
+	struct tofu_msg *b;
+	struct tofu_msg *last;
+
+	open_pool(2, 2);
+	a = get(TOFU_POOL_ONLY);
+	b = last = get(TOFU_POOL_ONLY);
+	tofu_msg_put(&a);
+	tofu_msg_put(&b);
+	b = get(TOFU_POOL_ONLY);
+	ck_assert_ptr_eq(b, last);
+	tofu_msg_put(&b);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(hits_and_misses_are_counted)
+{
+	struct tofu_pool_counts counts;
+	struct tofu_msg *m[4];
+
+	open_pool(2, 2);
+	m[0] = get(TOFU_POOL_ONLY);
+	m[1] = tofu_pool_get_or_wait(pool, 0);
+	m[2] = get(TOFU_ALWAYS);
+	m[3] = tofu_pool_get_notice(pool); /* neither */
+	ck_assert_ptr_null(tofu_pool_get_or_wait(pool, 0));
+	tofu_pool_counts(pool, &counts);
+	ck_assert(counts.hits == 2);
+	ck_assert(counts.misses == 2);
+	ck_assert(counts.out == 4);
+	for (int i = 0; i < 4; i++)
+		tofu_msg_put(&m[i]);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+/* Put back n messages with bodies of that size, take all of the pool, and add up what they still hold. */
+static size_t grown_kept(size_t n, size_t body)
+{
+	struct tofu_msg_queue q = { 0 };
+	struct tofu_msg *m;
+	size_t grown = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		m = get(TOFU_ALWAYS);
+		ck_status(tofu_msg_body_reserve(m, body, NULL), TOFU_OK);
+		tofu_msg_queue_push(&q, m);
+	}
+	tofu_msg_queue_put(&q);
+	for (size_t i = 0; i < n; i++) {
+		m = get(TOFU_ALWAYS);
+		grown += tofu_msg_grown(m);
+		tofu_msg_shrink(m);
+		tofu_msg_queue_push(&q, m);
+	}
+	tofu_msg_queue_put(&q);
+	return grown;
+}
+
+START_TEST(memory_that_free_messages_grew_is_bounded)
+{
+	enum { BOUND = 16 * 1024 * 1024, BODY = 65536 };
+
+	open_pool(1, 1024);
+	for (int round = 0; round < 3; round++) { /* what left is no longer counted, else it would be less each time */
+		ck_assert_uint_eq(grown_kept(100, BODY), 100 * BODY);
+		ck_assert_uint_eq(grown_kept(400, BODY), BOUND);
+		ck_assert_uint_eq(grown_kept(1, BOUND + 1), 0);
+		ck_assert_uint_eq(grown_kept(1, BOUND), BOUND);
+	}
+	assert_free_and_out(400, 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(memory_of_messages_that_were_not_kept_is_not_counted)
+{
+	enum { BODY = 1024 * 1024 };
+
+	open_pool(1, 1);
+	for (int round = 0; round < 3; round++)
+		ck_assert_uint_eq(grown_kept(20, BODY), BODY);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_notice_is_to_be_had_when_the_pool_is_empty_and_is_kept_apart)
+{
+	struct tofu_msg *m;
+	struct tofu_msg *notice;
+	struct tofu_msg *first;
+
+	open_pool(1, 4);
+	m = get(TOFU_POOL_ONLY);
+	first = notice = tofu_pool_get_notice(pool);
+	ck_assert_ptr_nonnull(notice);
+	assert_free_and_out(0, 2);
+	tofu_msg_put(&notice);
+	assert_free_and_out(0, 1);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	notice = tofu_pool_get_notice(pool);
+	ck_assert_ptr_eq(notice, first);
+	tofu_msg_put(&notice);
+	tofu_msg_put(&m);
+	notice = tofu_pool_get_notice(pool);
+	assert_free_and_out(1, 1); /* it was not one of the free messages */
+	tofu_msg_put(&notice);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(who_waits_is_called_once_at_the_next_put)
+{
+	struct tofu_msg *m[3];
+
+	open_pool(0, 4);
+	for (int i = 0; i < 3; i++)
+		m[i] = get(TOFU_ALWAYS);
+	ck_assert_ptr_null(tofu_pool_get_or_wait(pool, 0));
+	ck_assert_ptr_null(tofu_pool_get_or_wait(pool, 0));
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	ck_assert_int_eq(atomic_load(&refills), 0);
+	tofu_msg_put(&m[0]);
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	tofu_msg_put(&m[1]);
+	tofu_msg_put(&m[2]);
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(who_waits_again_is_called_again)
+{
+	struct tofu_msg *m;
+
+	open_pool(1, 1);
+	for (int round = 1; round <= 3; round++) {
+		ck_assert(tofu_pool_has_or_wait(pool, 0));
+		m = tofu_pool_get_or_wait(pool, 0);
+		ck_assert_ptr_nonnull(m);
+		ck_assert(!tofu_pool_has_or_wait(pool, 0));
+		tofu_msg_put(&m);
+		ck_assert_int_eq(atomic_load(&refills), round);
+	}
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(who_does_not_wait_is_not_called)
+{
+	struct tofu_msg *m;
+	struct tofu_msg *none;
+
+	open_pool(1, 1);
+	m = get(TOFU_POOL_ONLY);
+	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &none), TOFU_POOL_EMPTY);
+	tofu_msg_put(&m);
+	ck_assert(tofu_pool_has_or_wait(pool, 0));
+	m = tofu_pool_get_or_wait(pool, 0);
+	tofu_msg_put(&m);
+	ck_assert_int_eq(atomic_load(&refills), 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_notice_that_comes_back_does_not_call)
+{
+	struct tofu_msg *m;
+	struct tofu_msg *notice;
+
+	open_pool(1, 1);
+	m = get(TOFU_POOL_ONLY);
+	notice = tofu_pool_get_notice(pool);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	tofu_msg_put(&notice);
+	ck_assert_int_eq(atomic_load(&refills), 0);
+	tofu_msg_put(&m);
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(without_a_callback_waiting_is_harmless)
+{
+	struct tofu_msg *m;
+
+	ck_status(tofu_pool_create(1, 1, NULL, NULL, &pool), TOFU_OK);
+	m = get(TOFU_POOL_ONLY);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	tofu_msg_put(&m);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+static void use_the_pool(void *context)
+{
+	struct tofu_msg **taken = context;
+
+	*taken = tofu_pool_get_or_wait(pool, 0);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+}
+
+START_TEST(the_callback_may_use_the_pool)
+{
+	struct tofu_msg *taken = NULL;
+	struct tofu_msg *m;
+
+	ck_status(tofu_pool_create(1, 1, use_the_pool, &taken, &pool), TOFU_OK);
+	m = get(TOFU_POOL_ONLY);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	tofu_msg_put(&m);
+	ck_assert_ptr_nonnull(taken);
+	tofu_pool_destroy(pool);
+	tofu_msg_put(&taken);
+}
+END_TEST
+
+START_TEST(a_chain_goes_back_to_the_pools_it_came_from)
+{
+	struct tofu_pool *other;
+	atomic_int other_refills = 0;
+	struct tofu_pool_counts counts;
+	struct tofu_msg_queue q = { 0 };
+	struct tofu_msg *m;
+
+	open_pool(4, 4);
+	ck_status(tofu_pool_create(4, 4, count_refill, &other_refills, &other), TOFU_OK);
+	for (int i = 0; i < 8; i++) {
+		ck_status(tofu_pool_get(i / 2 % 2 == 0 ? pool : other, TOFU_POOL_ONLY, &m), TOFU_OK);
+		tofu_msg_queue_push(&q, m);
+	}
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	ck_assert(!tofu_pool_has_or_wait(other, 0));
+	tofu_pool_put_all(q.head);
+	assert_free_and_out(4, 0);
+	tofu_pool_counts(other, &counts);
+	ck_assert(counts.free == 4);
+	ck_assert(counts.out == 0);
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	ck_assert_int_eq(atomic_load(&other_refills), 1);
+	tofu_pool_put_all(NULL);
+	tofu_pool_destroy(other);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(destroy_of_nothing_is_fine)
+{
+	tofu_pool_destroy(NULL);
+}
+END_TEST
+
+START_TEST(messages_outlive_the_pools_destruction)
+{
+	struct tofu_msg *a;
+	struct tofu_msg *b;
+	struct tofu_msg *notice;
+	struct tofu_msg *copy;
+
+	open_pool(2, 8);
+	a = get(TOFU_POOL_ONLY);
+	b = get(TOFU_POOL_ONLY);
+	notice = tofu_pool_get_notice(pool);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	tofu_pool_destroy(pool);
+	ck_status(tofu_msg_body_set(a, "still here", 10), TOFU_OK);
+	ck_status(tofu_msg_clone(a, &copy), TOFU_OK);
+	ck_assert_mem_eq(tofu_msg_body(copy, NULL), "still here", 10);
+	tofu_msg_put(&b);
+	tofu_msg_put(&notice);
+	tofu_msg_put(&a);
+	tofu_msg_put(&copy);                        /* the last one frees the pool; a sanitizer or valgrind sees it */
+	ck_assert_int_eq(atomic_load(&refills), 0); /* though somebody had waited */
+}
+END_TEST
+
+struct last {
+	struct tofu_msg *msg;
+};
+
+static void put_last(void *context)
+{
+	tofu_msg_put(&((struct last *)context)->msg);
+}
+
+START_TEST(the_last_message_may_come_back_on_any_thread)
+{
+	enum { THREADS = 4 };
+	struct tofu_thread threads[THREADS];
+	struct last last[THREADS];
+
+	for (int round = 0; round < 50; round++) {
+		open_pool(THREADS, THREADS);
+		for (int i = 0; i < THREADS; i++)
+			last[i].msg = get(TOFU_POOL_ONLY);
+		for (int i = 0; i < THREADS; i++)
+			ck_status(tofu_thread_start(&threads[i], put_last, &last[i]), TOFU_OK);
+		tofu_pool_destroy(pool);
+		for (int i = 0; i < THREADS; i++)
+			tofu_thread_join(&threads[i]);
+	}
+}
+END_TEST
+
+/* A refilled call that takes its time. */
+struct slow {
+	struct tofu_mutex lock;
+	struct tofu_cond changed;
+	bool began;
+	bool ended;
+	struct tofu_msg *msg;
+};
+
+static void slow_refilled(void *context)
+{
+	struct slow *s = context;
+	int64_t deadline = tofu_plat_deadline(20 * TOFU_NS_PER_MS);
+
+	tofu_mutex_lock(&s->lock);
+	s->began = true;
+	tofu_cond_broadcast(&s->changed);
+	/* Not to wait for anything: only so that a destroy that does not wait would be back long before. */
+	while (tofu_cond_wait_until(&s->changed, &s->lock, deadline))
+		continue;
+	s->ended = true;
+	tofu_mutex_unlock(&s->lock);
+}
+
+static void put_of_slow(void *context)
+{
+	tofu_msg_put(&((struct slow *)context)->msg);
+}
+
+START_TEST(destroy_waits_for_a_call_under_way)
+{
+	struct slow s = { .began = false };
+	struct tofu_thread thread;
+
+	ck_status(tofu_mutex_init(&s.lock), TOFU_OK);
+	ck_status(tofu_cond_init(&s.changed), TOFU_OK);
+	ck_status(tofu_pool_create(1, 1, slow_refilled, &s, &pool), TOFU_OK);
+	s.msg = get(TOFU_POOL_ONLY);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	ck_status(tofu_thread_start(&thread, put_of_slow, &s), TOFU_OK);
+	tofu_mutex_lock(&s.lock);
+	while (!s.began)
+		(void)tofu_cond_wait_until(&s.changed, &s.lock, TOFU_FOREVER);
+	tofu_mutex_unlock(&s.lock);
+	tofu_pool_destroy(pool);
+	tofu_mutex_lock(&s.lock);
+	ck_assert(s.ended);
+	tofu_mutex_unlock(&s.lock);
+	tofu_thread_join(&thread);
+	tofu_cond_fini(&s.changed);
+	tofu_mutex_fini(&s.lock);
+}
+END_TEST
+
+enum { HAMMERS = 4, ROUNDS = 5000, HELD = 8 };
+
+static void hammer_once(struct tofu_msg **held, unsigned dice)
+{
+	struct tofu_msg **slot = &held[dice % HELD];
+
+	if (*slot != NULL) {
+		if (dice & 64)
+			ck_assert_int_eq((*slot)->header.channel,
+			                 (uint16_t)(*slot)->header.id); /* nobody else's hand in it */
+		tofu_msg_put(slot);
+		return;
+	}
+	if (dice & 8)
+		*slot = tofu_pool_get_notice(pool);
+	else if (dice & 16)
+		*slot = tofu_pool_get_or_wait(pool, 0);
+	else
+		(void)tofu_pool_get(pool, dice & 32 ? TOFU_ALWAYS : TOFU_POOL_ONLY, slot);
+	if (*slot == NULL)
+		return;
+	ck_assert_uint_eq((*slot)->body.len, 0);
+	(*slot)->header.id = dice;
+	(*slot)->header.channel = (uint16_t)dice;
+	ck_status(tofu_msg_body_reserve(*slot, dice % 1000, NULL), TOFU_OK);
+}
+
+static void hammer(void *context)
+{
+	unsigned dice = *(unsigned *)context;
+	struct tofu_msg *held[HELD] = { NULL };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		dice = dice * 1664525u + 1013904223u;
+		hammer_once(held, dice >> 8);
+	}
+	for (int i = 0; i < HELD; i++)
+		tofu_msg_put(&held[i]);
+}
+
+START_TEST(many_threads_get_and_put_and_nothing_is_lost)
+{
+	struct tofu_thread threads[HAMMERS];
+	unsigned seeds[HAMMERS];
+	struct tofu_pool_counts counts;
+
+	open_pool(4, 12);
+	for (unsigned i = 0; i < HAMMERS; i++) {
+		seeds[i] = i + 1;
+		ck_status(tofu_thread_start(&threads[i], hammer, &seeds[i]), TOFU_OK);
+	}
+	for (int i = 0; i < HAMMERS; i++)
+		tofu_thread_join(&threads[i]);
+	tofu_pool_counts(pool, &counts);
+	ck_assert(counts.out == 0);
+	ck_assert(counts.free >= 4 && counts.free <= 12);
+	ck_assert(counts.hits > 0 && counts.misses > 0);
+	ck_assert_int_gt(atomic_load(&refills), 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+/*
+ * One takes and waits, others put: each time the taker finds nothing, the next put wakes it. If one wake-up were
+ * missed, it would wait for ever.
+ */
+struct taker {
+	struct tofu_mutex lock;
+	struct tofu_cond refilled;
+	bool woken;
+	struct tofu_msg_queue taken;
+	bool done;
+};
+
+static void wake_taker(void *context)
+{
+	struct taker *t = context;
+
+	tofu_mutex_lock(&t->lock);
+	t->woken = true;
+	tofu_cond_broadcast(&t->refilled);
+	tofu_mutex_unlock(&t->lock);
+}
+
+static void give_back(void *context)
+{
+	struct taker *t = context;
+	struct tofu_msg *m;
+
+	for (bool done = false; !done;) {
+		tofu_mutex_lock(&t->lock);
+		while (t->taken.count == 0 && !t->done)
+			(void)tofu_cond_wait_until(&t->refilled, &t->lock, TOFU_FOREVER);
+		m = tofu_msg_queue_pop(&t->taken);
+		done = m == NULL;
+		tofu_mutex_unlock(&t->lock);
+		tofu_msg_put(&m);
+	}
+}
+
+static struct tofu_msg *take_or_sleep(struct taker *t)
+{
+	struct tofu_msg *m;
+
+	while ((m = tofu_pool_get_or_wait(pool, 0)) == NULL) {
+		tofu_mutex_lock(&t->lock);
+		while (!t->woken)
+			(void)tofu_cond_wait_until(&t->refilled, &t->lock, TOFU_FOREVER);
+		t->woken = false;
+		tofu_mutex_unlock(&t->lock);
+	}
+	return m;
+}
+
+START_TEST(no_wake_up_is_missed)
+{
+	struct taker t = { .woken = false };
+	struct tofu_thread threads[2];
+
+	ck_status(tofu_mutex_init(&t.lock), TOFU_OK);
+	ck_status(tofu_cond_init(&t.refilled), TOFU_OK);
+	ck_status(tofu_pool_create(3, 3, wake_taker, &t, &pool), TOFU_OK);
+	for (int i = 0; i < 2; i++)
+		ck_status(tofu_thread_start(&threads[i], give_back, &t), TOFU_OK);
+	for (int i = 0; i < 10000; i++) {
+		struct tofu_msg *m = take_or_sleep(&t);
+
+		tofu_mutex_lock(&t.lock);
+		tofu_msg_queue_push(&t.taken, m);
+		tofu_cond_broadcast(&t.refilled);
+		tofu_mutex_unlock(&t.lock);
+	}
+	tofu_mutex_lock(&t.lock);
+	t.done = true;
+	tofu_cond_broadcast(&t.refilled);
+	tofu_mutex_unlock(&t.lock);
+	for (int i = 0; i < 2; i++)
+		tofu_thread_join(&threads[i]);
+	assert_free_and_out(3, 0);
+	tofu_pool_destroy(pool);
+	tofu_cond_fini(&t.refilled);
+	tofu_mutex_fini(&t.lock);
+}
+END_TEST
+
+static Suite *suite_of_pool(void)
+{
+	Suite *s = suite_create("pool");
+	TCase *bounds = tcase_create("counts and bounds");
+	TCase *refill = tcase_create("refill");
+	TCase *endings = tcase_create("endings");
+	TCase *threads = tcase_create("threads");
+
+	tcase_add_loop_test(bounds, a_pool_has_its_initial_messages_and_keeps_its_maximum, 0,
+	                    sizeof size_cases / sizeof size_cases[0]);
+	tcase_add_test(bounds, pool_only_on_empty_gives_pool_empty);
+	tcase_add_test(bounds, always_on_empty_allocates);
+	tcase_add_test(bounds, what_was_put_last_comes_first);
+	tcase_add_test(bounds, hits_and_misses_are_counted);
+	tcase_add_test(bounds, memory_that_free_messages_grew_is_bounded);
+	tcase_add_test(bounds, memory_of_messages_that_were_not_kept_is_not_counted);
+	tcase_add_test(bounds, a_notice_is_to_be_had_when_the_pool_is_empty_and_is_kept_apart);
+	suite_add_tcase(s, bounds);
+	tcase_add_test(refill, who_waits_is_called_once_at_the_next_put);
+	tcase_add_test(refill, who_waits_again_is_called_again);
+	tcase_add_test(refill, who_does_not_wait_is_not_called);
+	tcase_add_test(refill, a_notice_that_comes_back_does_not_call);
+	tcase_add_test(refill, without_a_callback_waiting_is_harmless);
+	tcase_add_test(refill, the_callback_may_use_the_pool);
+	tcase_add_test(refill, a_chain_goes_back_to_the_pools_it_came_from);
+	suite_add_tcase(s, refill);
+	tcase_add_test(endings, destroy_of_nothing_is_fine);
+	tcase_add_test(endings, messages_outlive_the_pools_destruction);
+	tcase_add_test(endings, the_last_message_may_come_back_on_any_thread);
+	tcase_add_test(endings, destroy_waits_for_a_call_under_way);
+	suite_add_tcase(s, endings);
+	tcase_add_test(threads, many_threads_get_and_put_and_nothing_is_lost);
+	tcase_add_test(threads, no_wake_up_is_missed);
+	suite_add_tcase(s, threads);
+	return s;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_pool());
+}

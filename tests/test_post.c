@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Posting: what is refused at once, with the message untouched and still the caller's, and what an accepted message looks
+ * like. Everything here happens on the caller's thread; connections only serve to have channels.
+ */
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/steps.h"
+
+/* What the table of wrong posts below may refer to. */
+enum channel_kind { NO_CHANNEL, OWN_CHANNEL, OTHERS_CHANNEL, UNUSED_CHANNEL, RESERVED_CHANNEL };
+
+struct wrong_post {
+	const char *what;
+	enum tofu_status status;
+	uint8_t opcode;
+	uint8_t more;
+	uint64_t id;
+	enum channel_kind channel;
+	const char *name, *value; /* a text header */
+};
+
+/* clang-format off */
+static const struct wrong_post wrong_posts[] = {
+	{ "opcode 10",                         TOFU_INVALID_OP_CODE,        10,                    0, 1, OWN_CHANNEL, NULL, NULL },
+	{ "opcode 15",                         TOFU_INVALID_OP_CODE,        15,                    0, 1, OWN_CHANNEL, NULL, NULL },
+	{ "opcode 255",                        TOFU_INVALID_OP_CODE,        255,                   0, 1, OWN_CHANNEL, NULL, NULL },
+	{ "a WelcomeResponse",                 TOFU_INVALID_OP_CODE,        TOFU_WELCOME_RESPONSE, 0, 1, OWN_CHANNEL, NULL, NULL },
+	{ "a Response with id 0",              TOFU_INVALID_MESSAGE_ID,     TOFU_RESPONSE,         0, 0, OWN_CHANNEL, NULL, NULL },
+	{ "a HelloResponse with id 0",         TOFU_INVALID_MESSAGE_ID,     TOFU_HELLO_RESPONSE,   0, 0, OWN_CHANNEL, NULL, NULL },
+	{ "a ByeResponse with id 0",           TOFU_INVALID_MESSAGE_ID,     TOFU_BYE_RESPONSE,     0, 0, OWN_CHANNEL, NULL, NULL },
+	{ "more on a HelloRequest",            TOFU_INVALID_MORE_USAGE,     TOFU_HELLO_REQUEST,    1, 0, NO_CHANNEL,  "~connect_to", "tcp|127.0.0.1|1" },
+	{ "more on a HelloResponse",           TOFU_INVALID_MORE_USAGE,     TOFU_HELLO_RESPONSE,   1, 1, OWN_CHANNEL, NULL, NULL },
+	{ "more on a ByeRequest",              TOFU_INVALID_MORE_USAGE,     TOFU_BYE_REQUEST,      1, 1, OWN_CHANNEL, NULL, NULL },
+	{ "more on a ByeResponse",             TOFU_INVALID_MORE_USAGE,     TOFU_BYE_RESPONSE,     1, 1, OWN_CHANNEL, NULL, NULL },
+	{ "more on a ByeSignal",               TOFU_INVALID_MORE_USAGE,     TOFU_BYE_SIGNAL,       1, 1, OWN_CHANNEL, NULL, NULL },
+	{ "more on a WelcomeRequest",          TOFU_INVALID_MORE_USAGE,     TOFU_WELCOME_REQUEST,  1, 0, NO_CHANNEL,  "~listen_on", "tcp|127.0.0.1|0" },
+	{ "a Request on channel 0",            TOFU_INVALID_CHANNEL_NUMBER, TOFU_REQUEST,          0, 0, NO_CHANNEL,  NULL, NULL },
+	{ "a Signal on channel 0",             TOFU_INVALID_CHANNEL_NUMBER, TOFU_SIGNAL,           0, 0, NO_CHANNEL,  NULL, NULL },
+	{ "a ByeSignal on channel 0",          TOFU_INVALID_CHANNEL_NUMBER, TOFU_BYE_SIGNAL,       0, 0, NO_CHANNEL,  NULL, NULL },
+	{ "a Request on a number not open",    TOFU_INVALID_CHANNEL_NUMBER, TOFU_REQUEST,          0, 0, UNUSED_CHANNEL, NULL, NULL },
+	{ "a ByeSignal on a number not open",  TOFU_INVALID_CHANNEL_NUMBER, TOFU_BYE_SIGNAL,       0, 0, UNUSED_CHANNEL, NULL, NULL },
+	{ "a Request on the reserved number",  TOFU_INVALID_CHANNEL_NUMBER, TOFU_REQUEST,          0, 0, RESERVED_CHANNEL, NULL, NULL },
+	{ "a Request on another group's",      TOFU_INVALID_MCHN_GROUP,     TOFU_REQUEST,          0, 0, OTHERS_CHANNEL, NULL, NULL },
+	{ "a ByeRequest on another group's",   TOFU_INVALID_MCHN_GROUP,     TOFU_BYE_REQUEST,      0, 0, OTHERS_CHANNEL, NULL, NULL },
+	{ "a ByeSignal on another group's",    TOFU_INVALID_MCHN_GROUP,     TOFU_BYE_SIGNAL,       0, 0, OTHERS_CHANNEL, NULL, NULL },
+	{ "a HelloRequest without an address", TOFU_WRONG_ADDRESS,          TOFU_HELLO_REQUEST,    0, 0, NO_CHANNEL,  NULL, NULL },
+	{ "a HelloRequest to listen",          TOFU_WRONG_ADDRESS,          TOFU_HELLO_REQUEST,    0, 0, NO_CHANNEL,  "~listen_on", "tcp|127.0.0.1|0" },
+	{ "a WelcomeRequest with no address",  TOFU_WRONG_ADDRESS,          TOFU_WELCOME_REQUEST,  0, 0, NO_CHANNEL,  NULL, NULL },
+	{ "a WelcomeRequest to connect",       TOFU_WRONG_ADDRESS,          TOFU_WELCOME_REQUEST,  0, 0, NO_CHANNEL,  "~connect_to", "tcp|127.0.0.1|1" },
+	{ "a HelloRequest on a channel",       TOFU_INVALID_CHANNEL_NUMBER, TOFU_HELLO_REQUEST,    0, 0, OWN_CHANNEL, "~connect_to", "tcp|127.0.0.1|1" },
+	{ "a WelcomeRequest on a channel",     TOFU_INVALID_CHANNEL_NUMBER, TOFU_WELCOME_REQUEST,  0, 0, OWN_CHANNEL, "~listen_on", "tcp|127.0.0.1|0" },
+};
+/* clang-format on */
+enum { WRONG_POSTS = sizeof wrong_posts / sizeof *wrong_posts };
+
+static uint16_t channel_of(const struct pair *p, enum channel_kind kind)
+{
+	switch (kind) {
+	case NO_CHANNEL:
+		return 0;
+	case OWN_CHANNEL:
+		return p->client_channel;
+	case OTHERS_CHANNEL:
+		return p->server_channel;
+	case UNUSED_CHANNEL:
+		return 65534;
+	case RESERVED_CHANNEL:
+		return 65535;
+	}
+	return 0;
+}
+
+static tofu_msg *wrong_message(const struct pair *p, const struct wrong_post *w)
+{
+	tofu_msg *msg = message(&p->client, w->opcode, channel_of(p, w->channel), w->id, "mine");
+	struct tofu_header *h = tofu_msg_header(msg);
+
+	h->more = w->more;
+	h->origin = TOFU_ORIGIN_ENGINE; /* these two would be overwritten */
+	h->status = TOFU_TIMEOUT;
+	if (w->name != NULL)
+		ck_status(tofu_msg_headers_add(msg, w->name, w->value), TOFU_OK);
+	ck_status(tofu_msg_headers_add(msg, "mark", "me"), TOFU_OK);
+	return msg;
+}
+
+static bool same_header(const struct tofu_header *a, const struct tofu_header *b)
+{
+	return a->id == b->id && a->channel == b->channel && a->opcode == b->opcode && a->origin == b->origin &&
+	       a->more == b->more && a->status == b->status;
+}
+
+static void is_refused_untouched(const struct side *side, tofu_msg **msg, enum tofu_status status, const char *what)
+{
+	tofu_msg *mine = *msg, *before;
+	enum tofu_status got;
+	size_t len, len_before;
+	const void *body, *body_before;
+	char mark[8];
+
+	ck_status(tofu_msg_clone(mine, &before), TOFU_OK);
+	got = tofu_post(side->group, msg, NULL);
+	must(got == status, "%s: %s instead of %s", what, tofu_status_name(got), tofu_status_name(status));
+	must(*msg == mine, "%s: refused, but taken", what);
+	must(same_header(tofu_msg_header(mine), tofu_msg_header(before)), "%s: its header was changed", what);
+	body = tofu_msg_body(mine, &len);
+	body_before = tofu_msg_body(before, &len_before);
+	must(len == len_before && memcmp(body, body_before, len) == 0, "%s: its body was changed", what);
+	must(strcmp(header_of(mine, "mark", mark, sizeof mark), "me") == 0, "%s: its text headers were changed", what);
+	tofu_msg_put(&before);
+	tofu_msg_put(msg);
+}
+
+START_TEST(a_wrong_post_is_refused_and_the_message_stays_as_it_is)
+{
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open(&p, OVER_TCP, NULL);
+	msg = wrong_message(&p, &wrong_posts[_i]);
+	is_refused_untouched(&p.client, &msg, wrong_posts[_i].status, wrong_posts[_i].what);
+	pair_talk(&p); /* and nobody minds */
+	expect_silence(&p.client);
+	expect_silence(&p.server);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(no_message_gives_null_message)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	tofu_msg *msg = NULL;
+
+	ck_status(tofu_post(side.group, &msg, NULL), TOFU_NULL_MESSAGE);
+	ck_assert_ptr_null(msg);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(no_group_gives_not_allowed)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	tofu_msg *msg = message(&side, TOFU_REQUEST, 1, 0, NULL);
+
+	ck_status(tofu_post(NULL, &msg, NULL), TOFU_NOT_ALLOWED);
+	ck_assert_ptr_nonnull(msg);
+	tofu_msg_put(&msg);
+	engine_down(engine);
+}
+END_TEST
+
+static void add_headers(tofu_msg *msg, size_t bytes)
+{
+	static char value[32 * 1024];
+
+	memset(value, 'v', sizeof value);
+	for (size_t left = bytes; left > 0;) {
+		size_t line = left > sizeof value ? sizeof value / 2 : left; /* "n: " value CR LF */
+
+		value[line - 5] = '\0';
+		ck_status(tofu_msg_headers_add(msg, "n", value), TOFU_OK);
+		value[line - 5] = 'v';
+		left -= line;
+	}
+}
+
+START_TEST(one_byte_of_text_headers_too_many_is_refused)
+{
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open(&p, _i, NULL);
+	msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, "mine");
+	ck_status(tofu_msg_headers_add(msg, "mark", "me"), TOFU_OK); /* "mark: me" CR LF is 10 bytes */
+	add_headers(msg, TOFU_HEADERS_MAX - 10 + 1);
+	is_refused_untouched(&p.client, &msg, TOFU_INVALID_HEADERS_LEN, "65536 bytes of text headers");
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(one_byte_of_body_too_many_is_refused)
+{
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open(&p, _i, NULL);
+	msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, NULL);
+	ck_status(tofu_msg_headers_add(msg, "mark", "me"), TOFU_OK);
+	number_body(msg, 1, TOFU_BODY_MAX + 1);
+	is_refused_untouched(&p.client, &msg, TOFU_INVALID_BODY_LEN, "a body of 65536 bytes");
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(the_largest_message_arrives_whole)
+{
+	struct pair p;
+	tofu_msg *msg;
+	struct tofu_text_header h;
+	size_t bytes = 0, len;
+
+	pair_open(&p, _i, NULL);
+	msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, NULL);
+	add_headers(msg, TOFU_HEADERS_MAX);
+	number_body(msg, 4711, TOFU_BODY_MAX);
+	post(&p.client, &msg);
+	msg = expect_peer(&p.server, TOFU_REQUEST);
+	ck_assert_uint_eq(number_of(msg), 4711);
+	tofu_msg_body(msg, &len);
+	ck_assert_uint_eq(len, TOFU_BODY_MAX);
+	for (size_t at = 0; (at = tofu_msg_headers_next(msg, at, &h)) != 0;)
+		bytes += h.name_len + h.value_len + 4;
+	ck_assert_uint_eq(bytes, TOFU_HEADERS_MAX);
+	tofu_msg_put(&msg);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(the_final_header_is_returned)
+{
+	struct pair p;
+	tofu_msg *msg;
+	struct tofu_header h;
+
+	pair_open(&p, OVER_TCP, NULL);
+	msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, NULL);
+	tofu_msg_header(msg)->more = 1;
+	h = post(&p.client, &msg);
+	ck_assert_uint_eq(h.channel, p.client_channel);
+	ck_assert_uint_ne(h.id, 0);
+	ck_assert_uint_eq(h.opcode, TOFU_REQUEST);
+	ck_assert_uint_eq(h.more, 1);
+	ck_assert_uint_eq(h.origin, TOFU_ORIGIN_APPLICATION);
+	ck_assert_uint_eq(h.status, TOFU_OK);
+	msg = expect_on(&p.server, p.server_channel, h.id, TOFU_REQUEST, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	ck_assert_uint_eq(tofu_msg_header(msg)->more, 1);
+	tofu_msg_put(&msg);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(origin_and_status_are_overwritten)
+{
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open(&p, _i, NULL);
+	msg = message(&p.client, TOFU_SIGNAL, p.client_channel, 0, "forged");
+	tofu_msg_header(msg)->origin = TOFU_ORIGIN_ENGINE;
+	tofu_msg_header(msg)->status = TOFU_CHANNEL_CLOSED;
+	post(&p.client, &msg);
+	msg = expect_peer(&p.server, TOFU_SIGNAL);
+	ck_assert(says(msg, "forged"));
+	tofu_msg_put(&msg);
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(an_id_that_was_given_is_kept)
+{
+	struct pair p;
+	tofu_msg *msg;
+	const uint64_t id = UINT64_MAX - 7;
+
+	pair_open(&p, _i, NULL);
+	ck_assert_uint_eq(say(&p.client, p.client_channel, TOFU_RESPONSE, id, "unasked").id, id);
+	msg = expect_on(&p.server, p.server_channel, id, TOFU_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(ids_are_sequential_over_all_engines_of_the_process)
+{
+	struct pair one, two;
+	uint64_t last;
+
+	pair_open(&one, OVER_TCP, NULL);
+	pair_open(&two, OVER_UDS, NULL);
+	last = say(&one.client, one.client_channel, TOFU_SIGNAL, 0, NULL).id;
+	for (int i = 0; i < 10; i++) {
+		struct pair *p = i % 2 != 0 ? &one : &two;
+
+		ck_assert_uint_eq(say(&p->client, p->client_channel, TOFU_SIGNAL, 0, NULL).id, last + 1);
+		last++;
+	}
+	engine_down(two.client.engine);
+	pair_close(&one);
+}
+END_TEST
+
+enum { POSTERS = 4, POSTS = 500 };
+
+struct poster {
+	struct pair *p;
+	struct tofu_thread thread;
+	uint64_t ids[POSTS];
+};
+
+static void post_many(void *context)
+{
+	struct poster *poster = context;
+
+	for (int i = 0; i < POSTS; i++) {
+		tofu_msg *msg = message(&poster->p->client, TOFU_SIGNAL, poster->p->client_channel, 0, NULL);
+		struct tofu_header h;
+
+		while (tofu_post(poster->p->client.group, &msg, &h) == TOFU_WOULD_BLOCK)
+			os_pause();
+		poster->ids[i] = h.id;
+	}
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+
+	return *left < *right ? -1 : *left > *right;
+}
+
+START_TEST(ids_are_unique_when_threads_post_at_the_same_time)
+{
+	static struct poster posters[POSTERS];
+	static uint64_t sent[POSTERS * POSTS], arrived[POSTERS * POSTS];
+	struct tofu_options options = options_with_pool(2 * POSTERS * POSTS);
+	struct pair p;
+
+	pair_open(&p, _i, &options);
+	for (int i = 0; i < POSTERS; i++) {
+		posters[i].p = &p;
+		ck_status(tofu_thread_start(&posters[i].thread, post_many, &posters[i]), TOFU_OK);
+	}
+	for (int i = 0; i < POSTERS * POSTS; i++) {
+		tofu_msg *msg = expect_peer(&p.server, TOFU_SIGNAL);
+
+		arrived[i] = tofu_msg_header(msg)->id;
+		tofu_msg_put(&msg);
+	}
+	for (int i = 0; i < POSTERS; i++) {
+		tofu_thread_join(&posters[i].thread);
+		memcpy(sent + i * POSTS, posters[i].ids, sizeof posters[i].ids);
+	}
+	qsort(sent, POSTERS * POSTS, sizeof *sent, compare_ids);
+	qsort(arrived, POSTERS * POSTS, sizeof *arrived, compare_ids);
+	for (int i = 1; i < POSTERS * POSTS; i++)
+		must(sent[i] == sent[i - 1] + 1, "an id is missing or was given twice");
+	ck_assert_int_eq(memcmp(sent, arrived, sizeof sent), 0);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(a_closed_number_is_refused_and_not_given_to_others_soon)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	bool used[65536] = { false };
+
+	for (int i = 0; i < 200; i++) {
+		struct listening at;
+
+		listen_over(&side, OVER_TCP, &at);
+		must(at.channel != 0 && at.channel != 65535, "channel number %u", at.channel);
+		must(!used[at.channel], "channel number %u again after %d others", at.channel, i);
+		used[at.channel] = true;
+		say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL);
+		expect_closed(&side, at.channel, at.id);
+		ck_status(try_say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_INVALID_CHANNEL_NUMBER);
+	}
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(more_channels_than_allowed_give_limit_reached)
+{
+	struct tofu_options options;
+	tofu_engine *engine;
+	struct side side;
+	struct listening at[3];
+	tofu_msg *msg;
+
+	options = options_with_pool(16);
+	options.max_channels = 3;
+	engine = engine_up(&options);
+	side = side_in(engine);
+	for (int i = 0; i < 3; i++)
+		listen_over(&side, OVER_TCP, &at[i]);
+	msg = message(&side, TOFU_REQUEST, 0, 0, NULL);
+	ck_status(tofu_msg_listen_on(msg, "tcp|127.0.0.1|0"), TOFU_OK);
+	ck_status(tofu_post(side.group, &msg, NULL), TOFU_LIMIT_REACHED);
+	say(&side, at[1].channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_closed(&side, at[1].channel, at[1].id);
+	/* Room for one again. */
+	post(&side, &msg);
+	msg = expect(&side, TOFU_WELCOME_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_OK);
+	tofu_msg_put(&msg);
+	engine_down(engine);
+}
+END_TEST
+
+static Suite *suite_of_post(void)
+{
+	Suite *suite = suite_create("post");
+	TCase *refused = suite_case(suite, "refused", 30), *accepted = suite_case(suite, "accepted", 30);
+
+	tcase_add_loop_test(refused, a_wrong_post_is_refused_and_the_message_stays_as_it_is, 0, WRONG_POSTS);
+	tcase_add_test(refused, no_message_gives_null_message);
+	tcase_add_test(refused, no_group_gives_not_allowed);
+	tcase_add_loop_test(refused, one_byte_of_text_headers_too_many_is_refused, 0, OVER_NR);
+	tcase_add_loop_test(refused, one_byte_of_body_too_many_is_refused, 0, OVER_NR);
+	tcase_add_test(refused, a_closed_number_is_refused_and_not_given_to_others_soon);
+	tcase_add_test(refused, more_channels_than_allowed_give_limit_reached);
+	tcase_add_loop_test(accepted, the_largest_message_arrives_whole, 0, OVER_NR);
+	tcase_add_test(accepted, the_final_header_is_returned);
+	tcase_add_loop_test(accepted, origin_and_status_are_overwritten, 0, OVER_NR);
+	tcase_add_loop_test(accepted, an_id_that_was_given_is_kept, 0, OVER_NR);
+	tcase_add_test(accepted, ids_are_sequential_over_all_engines_of_the_process);
+	tcase_add_loop_test(accepted, ids_are_unique_when_threads_post_at_the_same_time, 0, OVER_NR);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_post());
+}

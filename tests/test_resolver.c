@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Names that are looked up off the engine's thread, seen through the public calls. The transport is TCP but for its
+ * resolve, which waits at a door, fails, or answers with a list, as the address says:
+ *
+ *     door|wait:REST     waits until the door opens, then REST as TCP would
+ *     door|quick:REST    a lookup that does not take long
+ *     door|list:A,B,C    these addresses, at once
+ *     door|unknown       fails, on the helper thread
+ *     door|nothing       succeeds there, without an address
+ *     door|again         says would_block there, too
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include <tofu/tcp.h>
+
+#include "lib/steps.h"
+#include "raw.h"
+
+/* The door outlives every engine, so it is never freed. */
+static struct {
+	struct tofu_mutex lock;
+	struct tofu_cond moved;
+	bool open;
+	int waiting;
+	int most;  /* waiting at once */
+	int calls; /* of resolve that may block */
+	int dialled;
+	int closed;
+} door;
+
+static void door_move(int *what, int by)
+{
+	tofu_mutex_lock(&door.lock);
+	*what += by;
+	if (door.waiting > door.most)
+		door.most = door.waiting;
+	tofu_cond_broadcast(&door.moved);
+	tofu_mutex_unlock(&door.lock);
+}
+
+static void door_open(void)
+{
+	tofu_mutex_lock(&door.lock);
+	door.open = true;
+	tofu_cond_broadcast(&door.moved);
+	tofu_mutex_unlock(&door.lock);
+}
+
+static void door_wait(void)
+{
+	tofu_mutex_lock(&door.lock);
+	while (!door.open)
+		(void)tofu_cond_wait_until(&door.moved, &door.lock, TOFU_FOREVER);
+	tofu_mutex_unlock(&door.lock);
+}
+
+static int door_look(const int *what)
+{
+	int now;
+
+	tofu_mutex_lock(&door.lock);
+	now = *what;
+	tofu_mutex_unlock(&door.lock);
+	return now;
+}
+
+/* Until as many stand at the door; false after some time. */
+static bool door_holds(int waiting, int64_t timeout_ns)
+{
+	int64_t deadline = tofu_plat_deadline(timeout_ns);
+	bool in_time = true;
+	bool holds;
+
+	tofu_mutex_lock(&door.lock);
+	while (door.waiting != waiting && in_time)
+		in_time = tofu_cond_wait_until(&door.moved, &door.lock, deadline);
+	holds = door.waiting == waiting;
+	tofu_mutex_unlock(&door.lock);
+	return holds;
+}
+
+static enum tofu_status list(const char *rest, enum tofu_purpose purpose, struct tofu_sockaddr *out, size_t capacity,
+                             size_t *count)
+{
+	char one[600];
+
+	*count = 0;
+	while (*rest != '\0' && *count < capacity) {
+		size_t len = strcspn(rest, ","), got = 0;
+		enum tofu_status st;
+
+		(void)snprintf(one, sizeof one, "%.*s", (int)len, rest);
+		st = tofu_tcp()->resolve(one, purpose, 0, out + *count, capacity - *count, &got);
+		if (st != TOFU_OK)
+			return st;
+		*count += got;
+		rest += len + (rest[len] == ',');
+	}
+	return TOFU_OK;
+}
+
+static bool is(const char *rest, const char *kind)
+{
+	return strncmp(rest, kind, strlen(kind)) == 0;
+}
+
+static enum tofu_status look_up(const char *rest, enum tofu_purpose purpose, struct tofu_sockaddr *out, size_t capacity,
+                                size_t *count)
+{
+	if (is(rest, "unknown"))
+		return TOFU_HOST_NOT_FOUND;
+	if (is(rest, "again"))
+		return TOFU_WOULD_BLOCK;
+	if (is(rest, "nothing"))
+		return TOFU_OK;
+	if (is(rest, "wait:")) {
+		door_move(&door.waiting, 1);
+		door_wait();
+		door_move(&door.waiting, -1);
+	}
+	return tofu_tcp()->resolve(strchr(rest, ':') + 1, purpose, 0, out, capacity, count);
+}
+
+static enum tofu_status door_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
+                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	if (is(rest, "list:"))
+		return list(rest + strlen("list:"), purpose, out, capacity, count);
+	if (!may_block)
+		return TOFU_WOULD_BLOCK;
+	door_move(&door.calls, 1);
+	return look_up(rest, purpose, out, capacity, count);
+}
+
+static enum tofu_status door_connect(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+{
+	door_move(&door.dialled, 1);
+	return tofu_tcp()->connect_start(link, to, want);
+}
+
+static void door_close(struct tofu_link *link, enum tofu_close how)
+{
+	door_move(&door.closed, 1);
+	tofu_tcp()->close(link, how);
+}
+
+static struct tofu_transport door_transport;
+
+static struct side up(const struct tofu_options *or_null)
+{
+	struct side side = side_in(engine_up(or_null));
+
+	ck_status(tofu_mutex_init(&door.lock), TOFU_OK);
+	ck_status(tofu_cond_init(&door.moved), TOFU_OK);
+	door_transport = *tofu_tcp();
+	door_transport.scheme = "door";
+	door_transport.resolve = door_resolve;
+	door_transport.connect_start = door_connect;
+	door_transport.close = door_close;
+	ck_status(tofu_engine_register(side.engine, &door_transport), TOFU_OK);
+	return side;
+}
+
+/* Engine and library; then the threads that were left behind, which hold the library until they end. */
+static void down(struct side side)
+{
+	door_open();
+	engine_down(side.engine);
+	for (;;) {
+		if (tofu_plat_hold() == TOFU_NOT_INITIALIZED)
+			return;
+		tofu_plat_release();
+		os_pause();
+	}
+}
+
+/* "door|KIND:REST" for a listener's address. */
+static const char *through(const char *kind, const struct listening *at)
+{
+	static char address[700];
+
+	(void)snprintf(address, sizeof address, "door|%s:%s", kind, path_of(at->address));
+	return address;
+}
+
+static void expect_answer(const struct side *side, struct tofu_header hello, enum tofu_status status)
+{
+	tofu_msg *msg = expect_on(side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, status);
+
+	tofu_msg_put(&msg);
+	expect_end(side, hello.channel, hello.id, status);
+}
+
+/* The hello arrives at the server, and is answered. */
+static void meet(const struct side *server, const struct side *client, struct tofu_header hello)
+{
+	tofu_msg *msg = expect_peer(server, TOFU_HELLO_REQUEST);
+
+	ck_assert_uint_eq(tofu_msg_header(msg)->id, hello.id);
+	answer(server, &msg, TOFU_HELLO_RESPONSE);
+	msg = expect_on(client, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+}
+
+START_TEST(name_that_takes_a_lookup_connects)
+{
+	struct side client = up(NULL), server = side_in(client.engine);
+	struct listening at;
+	struct tofu_header hello;
+
+	listen_over(&server, OVER_TCP, &at);
+	hello = call(&client, through("wait", &at), "hello");
+	ck_assert(door_holds(1, PATIENCE_NS));
+	door_open();
+	meet(&server, &client, hello);
+	ck_assert_int_eq(door_look(&door.calls), 1);
+	down(client);
+}
+END_TEST
+
+START_TEST(listener_at_a_name_that_takes_a_lookup_is_welcomed)
+{
+	struct side side = up(NULL);
+	struct listening at;
+
+	listen_at(&side, "door|quick:127.0.0.1|0", &at);
+	ck_assert_int_eq(door_look(&door.calls), 1);
+	down(side);
+}
+END_TEST
+
+START_TEST(what_was_posted_behind_the_hello_is_sent_when_the_name_is_known)
+{
+	struct side client = up(NULL), server = side_in(client.engine);
+	struct listening at;
+	struct tofu_header hello;
+	tofu_msg *msg;
+
+	listen_over(&server, OVER_TCP, &at);
+	hello = call(&client, through("wait", &at), "hello");
+	ck_assert(door_holds(1, PATIENCE_NS));
+	for (uint64_t id = 1001; id <= 1003; id++)
+		say(&client, hello.channel, TOFU_SIGNAL, id, "early");
+	door_open();
+	meet(&server, &client, hello);
+	for (uint64_t id = 1001; id <= 1003; id++) {
+		msg = expect_peer(&server, TOFU_SIGNAL);
+		ck_assert_uint_eq(tofu_msg_header(msg)->id, id);
+		tofu_msg_put(&msg);
+	}
+	down(client);
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *address;
+	enum tofu_status status;
+} failures[] = {
+	{ "door|unknown", TOFU_HOST_NOT_FOUND },
+	{ "door|nothing", TOFU_HOST_NOT_FOUND },
+	{ "door|again",   TOFU_PROCESSING_FAILED }, /* would_block is no answer on the helper thread */
+};
+/* clang-format on */
+
+START_TEST(lookup_that_fails_is_the_answer_to_the_hello_and_to_the_welcome)
+{
+	struct side side = up(NULL);
+
+	call_fails(&side, failures[_i].address, failures[_i].status);
+	listen_fails(&side, failures[_i].address, failures[_i].status);
+	ck_assert_int_eq(door_look(&door.calls), 2);
+	down(side);
+}
+END_TEST
+
+START_TEST(destroy_does_not_wait_for_lookups_and_nothing_is_left_when_they_end)
+{
+	struct side side = up(NULL);
+	int calls;
+
+	for (int i = 0; i < 6; i++) /* four look up, two wait for their turn */
+		call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(4, PATIENCE_NS));
+	calls = door_look(&door.calls);
+	tofu_engine_destroy(side.engine); /* comes back, though the door is shut */
+	ck_assert_int_eq(door_look(&door.waiting), 4);
+	tofu_deinit();
+	side.engine = NULL;
+	down(side);
+	ck_assert_int_eq(door_look(&door.waiting), 0);
+	ck_assert_int_eq(door_look(&door.calls), calls); /* those that waited for their turn never had it */
+	ck_assert_int_eq(door_look(&door.dialled), 0);
+}
+END_TEST
+
+START_TEST(group_is_destroyed_without_waiting_for_its_lookups)
+{
+	struct side side = up(NULL), other = side_in(side.engine);
+	struct listening at;
+
+	call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(1, PATIENCE_NS));
+	ck_status(tofu_group_destroy(side.group), TOFU_OK);
+	door_open();
+	ck_assert(door_holds(0, PATIENCE_NS));
+	listen_over(&other, OVER_TCP, &at);
+	ck_assert_int_eq(door_look(&door.dialled), 0);
+	down(side);
+}
+END_TEST
+
+START_TEST(four_lookups_run_at_once_and_the_fifth_waits_for_one_of_them)
+{
+	struct side side = up(NULL);
+	struct tofu_header hellos[5];
+
+	for (int i = 0; i < 5; i++)
+		hellos[i] = call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(4, PATIENCE_NS));
+	eventually(stats_of(side.engine).channels_resolving == 5);
+	ck_assert(!door_holds(5, 50 * TOFU_NS_PER_MS));
+	for (int i = 0; i < 5; i++) {
+		say(&side, hellos[i].channel, TOFU_BYE_SIGNAL, 0, NULL);
+		expect_answer(&side, hellos[i], TOFU_CHANNEL_CLOSED);
+	}
+	door_open();
+	ck_assert(door_holds(0, PATIENCE_NS));
+	eventually(door_look(&door.calls) == 5);
+	ck_assert_int_le(door_look(&door.most), 5);
+	down(side);
+}
+END_TEST
+
+START_TEST(two_lookups_run_at_once_also_when_one_thread_was_idle_before)
+{
+	struct side side = up(NULL);
+
+	for (int i = 0; i < 20; i++) { /* the helper is idle from here on, or about to be */
+		call_fails(&side, "door|unknown", TOFU_HOST_NOT_FOUND);
+	}
+	for (int i = 0; i < 4; i++)
+		call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(4, PATIENCE_NS));
+	down(side);
+}
+END_TEST
+
+START_TEST(slow_name_does_not_hold_up_other_channels)
+{
+	struct side side = up(NULL), server = side_in(side.engine), client = side_in(side.engine);
+	struct pair p;
+
+	for (int i = 0; i < 3; i++)
+		call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(3, PATIENCE_NS));
+	pair_between(&p, OVER_TCP, server, client); /* numeric: no lookup at all */
+	pair_talk(&p);
+	pair_bye(&p);
+	meet(&p.server, &p.client, call(&p.client, through("quick", &p.at), "by name")); /* the fourth helper */
+	ck_assert_int_eq(door_look(&door.waiting), 3);
+	down(side);
+}
+END_TEST
+
+START_TEST(bye_signal_ends_a_channel_that_waits_for_a_name_and_the_late_answer_is_dropped)
+{
+	struct side side = up(NULL), server = side_in(side.engine);
+	struct listening at;
+	struct tofu_header hello;
+
+	listen_over(&server, OVER_TCP, &at);
+	hello = call(&side, through("wait", &at), "hello");
+	ck_assert(door_holds(1, PATIENCE_NS));
+	say(&side, hello.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_answer(&side, hello, TOFU_CHANNEL_CLOSED);
+	ck_assert_int_eq(door_look(&door.waiting), 1);
+	door_open();
+	ck_assert(door_holds(0, PATIENCE_NS));
+	/* Answers come in order when there is one helper: this one's is behind the late one. */
+	call_fails(&side, "door|unknown", TOFU_HOST_NOT_FOUND);
+	ck_assert_int_eq(door_look(&door.dialled), 0);
+	expect_silence(&server);
+	down(side);
+}
+END_TEST
+
+START_TEST(bye_request_behind_a_hello_comes_back_with_it_when_the_name_is_unknown)
+{
+	struct side side = up(NULL);
+	struct tofu_header hello, bye;
+	tofu_msg *msg;
+
+	hello = call(&side, "door|wait:not-a-number|1", NULL);
+	ck_assert(door_holds(1, PATIENCE_NS));
+	bye = say(&side, hello.channel, TOFU_BYE_REQUEST, 0, NULL);
+	door_open();
+	msg = expect(&side, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_PROCESSING_FAILED);
+	tofu_msg_put(&msg);
+	msg = expect_on(&side, hello.channel, bye.id, TOFU_BYE_REQUEST, TOFU_ORIGIN_ENGINE, TOFU_PROCESSING_FAILED);
+	tofu_msg_put(&msg);
+	expect_end(&side, hello.channel, hello.id, TOFU_PROCESSING_FAILED);
+	down(side);
+}
+END_TEST
+
+START_TEST(lookup_that_outlasts_the_handshake_time_ends_with_timeout)
+{
+	struct tofu_options options;
+	struct side side;
+	struct tofu_header hello;
+	int64_t before = tofu_plat_now_ns();
+
+	tofu_options_init(&options);
+	options.handshake_timeout_ms = 100;
+	side = up(&options);
+	hello = call(&side, "door|wait:127.0.0.1|1", NULL);
+	expect_answer(&side, hello, TOFU_TIMEOUT);
+	ck_assert_int_ge(tofu_plat_now_ns() - before, 100 * TOFU_NS_PER_MS);
+	door_open();
+	ck_assert(door_holds(0, PATIENCE_NS));
+	call_fails(&side, "door|unknown", TOFU_HOST_NOT_FOUND);
+	ck_assert_int_eq(door_look(&door.dialled), 0);
+	down(side);
+}
+END_TEST
+
+START_TEST(addresses_are_tried_in_order_until_one_works_and_each_that_failed_is_closed)
+{
+	struct side side = up(NULL), server = side_in(side.engine);
+	struct listening at;
+	char nobody[2][128], address[700];
+	struct tofu_header hello;
+
+	listen_over(&server, OVER_TCP, &at);
+	for (int i = 0; i < 2; i++)
+		vacant_address(OVER_TCP, nobody[i], sizeof nobody[i]);
+	(void)snprintf(address, sizeof address, "door|list:%s,%s,%s,%s", path_of(nobody[0]), path_of(nobody[1]),
+	               path_of(at.address), path_of(nobody[0]));
+	hello = call(&side, address, "hello");
+	meet(&server, &side, hello);
+	ck_assert_int_eq(door_look(&door.dialled), 3);
+	ck_assert_int_eq(door_look(&door.closed), 2);
+	say(&side, hello.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_closed(&side, hello.channel, hello.id);
+	ck_assert_int_eq(door_look(&door.closed), 3);
+	down(side);
+}
+END_TEST
+
+START_TEST(when_no_address_works_the_last_ones_failure_is_the_answer)
+{
+	struct side side = up(NULL);
+	char nobody[2][128], address[700];
+
+	for (int i = 0; i < 2; i++)
+		vacant_address(OVER_TCP, nobody[i], sizeof nobody[i]);
+	(void)snprintf(address, sizeof address, "door|list:%s,%s", path_of(nobody[0]), path_of(nobody[1]));
+	call_fails(&side, address, TOFU_CONNECT_FAILED);
+	ck_assert_int_eq(door_look(&door.dialled), 2);
+	ck_assert_int_eq(door_look(&door.closed), 2);
+	down(side);
+}
+END_TEST
+
+START_TEST(list_without_an_address_is_host_not_found)
+{
+	struct side side = up(NULL);
+
+	call_fails(&side, "door|list:", TOFU_HOST_NOT_FOUND);
+	ck_assert_int_eq(door_look(&door.dialled), 0);
+	down(side);
+}
+END_TEST
+
+static Suite *suite_of_resolver(void)
+{
+	Suite *suite = suite_create("resolver");
+	TCase *tc = suite_case(suite, "names", 60);
+
+	tcase_add_test(tc, name_that_takes_a_lookup_connects);
+	tcase_add_test(tc, listener_at_a_name_that_takes_a_lookup_is_welcomed);
+	tcase_add_test(tc, what_was_posted_behind_the_hello_is_sent_when_the_name_is_known);
+	tcase_add_loop_test(tc, lookup_that_fails_is_the_answer_to_the_hello_and_to_the_welcome, 0,
+	                    sizeof failures / sizeof failures[0]);
+	tcase_add_test(tc, destroy_does_not_wait_for_lookups_and_nothing_is_left_when_they_end);
+	tcase_add_test(tc, group_is_destroyed_without_waiting_for_its_lookups);
+	tcase_add_test(tc, four_lookups_run_at_once_and_the_fifth_waits_for_one_of_them);
+	tcase_add_test(tc, two_lookups_run_at_once_also_when_one_thread_was_idle_before);
+	tcase_add_test(tc, slow_name_does_not_hold_up_other_channels);
+	tcase_add_test(tc, bye_signal_ends_a_channel_that_waits_for_a_name_and_the_late_answer_is_dropped);
+	tcase_add_test(tc, bye_request_behind_a_hello_comes_back_with_it_when_the_name_is_unknown);
+	tcase_add_test(tc, lookup_that_outlasts_the_handshake_time_ends_with_timeout);
+	tcase_add_test(tc, addresses_are_tried_in_order_until_one_works_and_each_that_failed_is_closed);
+	tcase_add_test(tc, when_no_address_works_the_last_ones_failure_is_the_answer);
+	tcase_add_test(tc, list_without_an_address_is_host_not_found);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_resolver());
+}
