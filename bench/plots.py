@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The plots of compare: SVG by matplotlib, if it is there."""
+
+import statistics
+import sys
+
+try:
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+except ImportError:
+    pyplot = None
+
+COLOURS = {"tofu": "#0b5fa5", "tofu-epoll": "#5aa5de", "zmq": "#c8461e", "nng": "#3f8f3f", "raw": "#777777"}
+
+
+def medians(runs, figure, along, program, **where):
+    """The points of a line: medians of a figure, by another one."""
+    groups = {}
+    for run in runs:
+        if run["program"] == program and run.get(figure) is not None and all(run[k] == v for k, v in where.items()):
+            groups.setdefault(run[along], []).append(run[figure])
+    at = sorted(groups)
+    return at, [statistics.median(groups[x]) for x in at]
+
+
+def finish(figure, axes, out, name):
+    for ax in axes:
+        ax.grid(True, which="major", alpha=0.3)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(out / name)
+    pyplot.close(figure)
+
+
+def line(ax, program, x, y):
+    if x:
+        ax.plot(x, y, marker="o", markersize=4, label=program, color=COLOURS.get(program))
+
+
+def throughput(out, runs, programs):
+    figure, axes = pyplot.subplots(2, 2, figsize=(11, 8))
+    for column, (transport, name) in enumerate((("tcp", "TCP"), ("uds", "Unix"))):
+        for row, (value, unit) in enumerate((("messages_per_s", "messages/s"), ("bytes_per_s", "bytes/s"))):
+            ax = axes[row][column]
+            for program in programs:
+                x, y = medians(runs, value, "size", program, work="throughput", transport=transport)
+                line(ax, program, x, y)
+            ax.set(xscale="log", yscale="log", xlabel="bytes of a body", ylabel=unit, title=f"One way, {name}")
+            ax.set_xscale("log", base=2)
+            sizes = sorted({run["size"] for run in runs if run["work"] == "throughput"})
+            ax.set_xticks(sizes, [str(size) for size in sizes], rotation=45)
+    finish(figure, axes.flat, out, "throughput.svg")
+
+
+def latency(out, runs, programs):
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
+    names = {"p50_ns": "50", "p90_ns": "90", "p99_ns": "99", "p999_ns": "99.9"}
+    for ax, (transport, name) in zip(axes, (("tcp", "TCP"), ("uds", "Unix"))):
+        for program in programs:
+            points = [medians(runs, p, "size", program, work="latency", transport=transport)[1] for p in names]
+            if all(points):
+                line(ax, program, list(names.values()), [p[0] / 1e3 for p in points])
+        ax.set(yscale="log", xlabel="percentile", ylabel="microseconds", title=f"Round trip, 64 B, {name}")
+    finish(figure, axes, out, "latency.svg")
+
+
+def idle(out, runs, programs):
+    figure, ax = pyplot.subplots(figsize=(7, 4.5))
+    for program in programs:
+        x, y = medians(runs, "cpu_ns_per_message", "channels", program, work="connections")
+        line(ax, program, x, [v / 1e3 for v in y])
+    ax.set(xscale="log", yscale="log", xlabel="idle connections", ylabel="microseconds of processor time",
+           title="Cost of a round trip, 64 B, TCP, both processes")
+    finish(figure, [ax], out, "idle.svg")
+
+
+def memory(out, runs, programs):
+    most = max((r["channels"] for r in runs if r["work"] == "connections"), default=0)
+    figure, ax = pyplot.subplots(figsize=(7, 4.5))
+    for offset, end, alpha in ((-0.2, "server", 1.0), (0.2, "client", 0.5)):
+        for place, program in enumerate(programs):
+            _, y = medians(runs, f"{end}_bytes", "channels", program, work="connections", channels=most)
+            if y:
+                ax.bar(place + offset, y[0], 0.38, color=COLOURS.get(program), alpha=alpha,
+                       label=end if place == 0 else None)
+    ax.set_xticks(range(len(programs)), programs)
+    ax.set(ylabel="resident bytes", title=f"Memory of an idle connection, {most} of them")
+    finish(figure, [ax], out, "memory.svg")
+
+
+def draw(out, runs, programs):
+    if pyplot is None:
+        print("compare: no plots: matplotlib is missing (Debian: python3-matplotlib)", file=sys.stderr)
+        return
+    for plot, work in ((throughput, "throughput"), (latency, "latency"), (idle, "connections"),
+                       (memory, "connections")):
+        if any(run["work"] == work for run in runs):
+            plot(out, runs, programs)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""The programs that compare runs: how each is told what to do, and how its figures are read.
+
+A run gives a dictionary: seconds, messages_per_s, bytes_per_s, p50_ns to max_ns, cpu_ns_per_message (both processes
+together), server_bytes and client_bytes per idle connection. None: not measured in this work.
+"""
+
+import json
+import select
+import signal
+import subprocess
+
+LIMIT_S = 120
+TIMES = ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
+
+
+class Failed(Exception):
+    pass
+
+
+def complaint(text):
+    """The first line that the program wrote; what follows may be its usage."""
+    return text.strip().partition("\n")[0] or "it said nothing"
+
+
+def last_line(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"
+
+
+class Server:
+    """A server process, from its "listening ADDRESS" to its end. What it says comes from finish()."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def address(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], 10)
+        line = self.process.stdout.readline() if ready else ""
+        if not line.startswith("listening "):
+            self.process.kill()
+            raise Failed("the server does not listen: " + complaint(self.process.communicate()[1]))
+        return line.split(None, 1)[1].strip()
+
+    def finish(self, stop):
+        if stop:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            out, err = self.process.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            raise Failed("the server does not end") from None
+        if self.process.returncode != 0:
+            raise Failed("server: " + complaint(err))
+        return out
+
+
+def call(command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed("the client does not end") from None
+    if done.returncode != 0:
+        raise Failed("client: " + complaint(done.stderr))
+    return json.loads(last_line(done.stdout))
+
+
+class Peer:
+    """peer_raw, peer_zmq, peer_nng: both ends have the same command line, and each says what it measured."""
+
+    def __init__(self, name, path, what):
+        self.name, self.path, self.what, self.version = name, path, what, None
+
+    def can(self, _):
+        return True
+
+    def starts(self):
+        return True
+
+    def run(self, case, count):
+        command = [str(self.path), case.work, "--transport", case.transport, "--size", str(case.size),
+                   "--count", str(count), "--channels", str(case.channels), "--json"]
+        with Server(command + ["--serve"]) as server:
+            client = call(command + ["--to", server.address()])
+            served = json.loads(last_line(server.finish(stop=False)))
+        self.version = client["version"]
+        # One way, the end that receives knows.
+        seen = served if case.work == "throughput" else client
+        figures = {name: seen[name] for name in ("seconds", "messages_per_s", "bytes_per_s") + TIMES}
+        figures["count"] = count
+        figures["cpu_ns_per_message"] = (client["cpu_seconds"] + served["cpu_seconds"]) / count * 1e9
+        figures["server_bytes"] = served["resident_bytes_per_connection"]
+        figures["client_bytes"] = client["resident_bytes_per_connection"]
+        return figures
+
+
+class Tofu:
+    """tofu-perf. Its client knows everything; the server serves until it is told to stop. Its count is per channel."""
+
+    def __init__(self, name, path, poller, only=None):
+        self.name, self.path, self.poller, self.only, self.version = name, path, poller, only, None
+        self.what = f"tofu-perf, poller {poller}"
+
+    def can(self, case):
+        return self.only is None or case.work in self.only
+
+    def starts(self):
+        tiny = [str(self.path), "latency", "--count", "1", "--poller", self.poller]
+        return subprocess.run(tiny, capture_output=True, timeout=LIMIT_S, check=False).returncode == 0
+
+    def run(self, case, count):
+        each = max(count // case.channels, 1) if case.work == "parallel" else count
+        work = "latency" if case.work == "parallel" else case.work
+        serve = [str(self.path), "--serve", "--transport", case.transport, "--poller", self.poller]
+        command = [str(self.path), work, "--poller", self.poller, "--size", str(case.size), "--count", str(each),
+                   "--channels", str(case.channels), "--warmup", "1", "--json"]
+        with Server(serve) as server:
+            client = call(command + ["--to", server.address()])
+            server.finish(stop=True)
+        self.version = client["version"]
+        total = each * case.channels if case.work == "parallel" else each
+        figures = {name: client[name] for name in ("seconds", "messages_per_s", "bytes_per_s") + TIMES}
+        figures["count"] = total
+        # Not its cpu_ns_per_message: that counts a request and its response as two.
+        figures["cpu_ns_per_message"] = (client["cpu_seconds"] + client["peer_cpu_seconds"]) / total * 1e9
+        figures["server_bytes"] = client["peer_resident_bytes_per_connection"]
+        figures["client_bytes"] = client["resident_bytes_per_connection"]
+        return figures
+
+
+def find_programs(build, names):
+    """Those that are there, and for the others why not."""
+    perf = build / "tools/tofu-perf"
+    known = {
+        "tofu": Tofu("tofu", perf, "auto"),
+        "tofu-epoll": Tofu("tofu-epoll", perf, "epoll", ("latency", "parallel", "connections", "churn")),
+        "zmq": Peer("zmq", build / "bench/peer_zmq", "libzmq"),
+        "nng": Peer("nng", build / "bench/peer_nng", "nng"),
+        "raw": Peer("raw", build / "bench/peer_raw", "sockets and nothing else: the floor"),
+    }
+    found, missing = [], []
+    for name in names:
+        program = known.get(name)
+        if program is None:
+            missing.append((name, "no such program"))
+        elif not program.path.exists():
+            missing.append((name, f"there is no {program.path}"))
+        elif not program.starts():
+            missing.append((name, "it does not start; is the poller in this build?"))
+        else:
+            found.append(program)
+    return found, missing
