@@ -10,9 +10,10 @@
 
 #include "lib/fake.h"
 #include "lib/raw.h"
+#include "lib/served.h"
 #include "lib/steps.h"
 
-enum { HELLO_ID = 77, POOL = 4, FRAMES = 60 };
+enum { POOL = 4, FRAMES = 60 };
 
 /* A server with a small pool, whose messages the test holds on to, and raw peers that have sent more than fits. */
 struct drought {
@@ -462,36 +463,6 @@ END_TEST
 
 /* the sending side */
 
-/* An application that sends to a raw peer, which reads when it likes. */
-struct stream {
-	struct side side;
-	struct listening at;
-	struct raw peer;
-	uint16_t channel;
-	int descriptors;
-};
-
-static void stream_open(struct stream *s, int transport, const struct tofu_options *options)
-{
-	tofu_msg *msg;
-
-	s->descriptors = os_descriptors();
-	s->side = side_in(engine_up(options));
-	listen_over(&s->side, transport, &s->at);
-	raw_call(&s->peer, s->at.address);
-	raw_hello(&s->peer, HELLO_ID);
-	msg = expect_peer(&s->side, TOFU_HELLO_REQUEST);
-	s->channel = tofu_msg_header(msg)->channel;
-	tofu_msg_put(&msg);
-}
-
-static void stream_close(struct stream *s)
-{
-	raw_hang_up(&s->peer, TOFU_CLOSE_ORDERLY);
-	engine_down(s->side.engine);
-	ck_assert_int_eq(os_descriptors(), s->descriptors);
-}
-
 static void read_numbers(struct raw *peer, uint64_t from, uint64_t end)
 {
 	for (uint64_t i = from; i < end; i++) {
@@ -520,11 +491,11 @@ static struct tofu_options few_bytes(void)
 START_TEST(a_full_queue_says_would_block_then_send_ready_once)
 {
 	struct tofu_options options = _i / OVER_NR == 0 ? few_messages() : few_bytes();
-	struct stream s;
+	struct served s;
 	uint64_t end, more;
 	tofu_msg *msg;
 
-	stream_open(&s, _i % OVER_NR, &options);
+	serve_raw(&s, _i % OVER_NR, &options);
 	end = fill_queue(&s.side, s.channel, 0, 10000);
 	/* Refused again and again: still one send_ready. Little by little the system may take one more. */
 	for (int i = 0; i < 10; i++) {
@@ -555,16 +526,16 @@ START_TEST(a_full_queue_says_would_block_then_send_ready_once)
 	msg = expect(&s.side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_SEND_READY);
 	tofu_msg_put(&msg);
 	expect_silence(&s.side);
-	stream_close(&s);
+	served_end(&s);
 }
 END_TEST
 
 START_TEST(a_queue_that_was_never_full_says_nothing)
 {
 	struct tofu_options options = few_messages();
-	struct stream s;
+	struct served s;
 
-	stream_open(&s, _i, &options);
+	serve_raw(&s, _i, &options);
 	for (uint64_t i = 0; i < 100; i++) {
 		tofu_msg *msg = message(&s.side, TOFU_REQUEST, s.channel, 0, NULL);
 
@@ -573,23 +544,23 @@ START_TEST(a_queue_that_was_never_full_says_nothing)
 		read_numbers(&s.peer, i, i + 1);
 	}
 	expect_silence(&s.side);
-	stream_close(&s);
+	served_end(&s);
 }
 END_TEST
 
 START_TEST(a_byesignal_passes_a_full_queue)
 {
 	struct tofu_options options = few_messages();
-	struct stream s;
+	struct served s;
 	uint64_t end, first;
 
-	stream_open(&s, _i, &options);
+	serve_raw(&s, _i, &options);
 	end = fill_queue(&s.side, s.channel, 0, 60000);
 	say(&s.side, s.channel, TOFU_BYE_SIGNAL, 0, NULL);
 	first = expect_tail(&s.side, s.channel, HELLO_ID, end, TOFU_CHANNEL_CLOSED);
 	must(first < end && end - first <= 8, "%lu came back of a queue of 8", (unsigned long)(end - first));
 	expect_silence(&s.side);
-	stream_close(&s);
+	served_end(&s);
 }
 END_TEST
 
@@ -629,11 +600,11 @@ END_TEST
 START_TEST(a_message_bigger_than_the_bound_fits_an_empty_queue)
 {
 	struct tofu_options options = options_with_pool(64);
-	struct stream s;
+	struct served s;
 	tofu_msg *msg;
 
 	options.send_queue_max_bytes = 1000;
-	stream_open(&s, _i, &options);
+	serve_raw(&s, _i, &options);
 	for (uint64_t i = 0; i < 5; i++) {
 		msg = message(&s.side, TOFU_REQUEST, s.channel, 0, NULL);
 		number_body(msg, i, 60000);
@@ -641,17 +612,17 @@ START_TEST(a_message_bigger_than_the_bound_fits_an_empty_queue)
 		read_numbers(&s.peer, i, i + 1);
 		ck_status(tofu_group_drain(s.side.group, PATIENCE_NS), TOFU_OK);
 	}
-	stream_close(&s);
+	served_end(&s);
 }
 END_TEST
 
 START_TEST(a_peer_that_does_not_read_holds_up_nobody_else)
 {
 	struct tofu_options options = few_messages();
-	struct stream s;
+	struct served s;
 	struct pair p;
 
-	stream_open(&s, _i, &options);
+	serve_raw(&s, _i, &options);
 	(void)fill_queue(&s.side, s.channel, 0, 60000);
 	pair_between(&p, _i, side_in(s.side.engine), side_in(s.side.engine));
 	for (int i = 0; i < 1000; i++)
@@ -665,7 +636,7 @@ START_TEST(a_peer_that_does_not_read_holds_up_nobody_else)
 		ck_status(tofu_receive(s.side.group, &msg, TOFU_NS_PER_S / 2), TOFU_TIMEOUT);
 		must(stats_of(s.side.engine).wakeups <= before + 1, "the engine does not sleep");
 	}
-	stream_close(&s);
+	served_end(&s);
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/raw.h"
+#include "lib/served.h"
 #include "lib/steps.h"
 
 /* A server with a well-behaved client, and a raw peer that calls it. */
@@ -16,8 +17,6 @@ struct scene {
 	struct raw peer;
 	uint16_t channel; /* the raw peer's, once it was accepted */
 };
-
-enum { HELLO_ID = 77 };
 
 static void scene_open(struct scene *s, int transport, const struct tofu_options *or_null)
 {
