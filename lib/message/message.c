@@ -37,11 +37,17 @@ static void use_small_stores(struct tofu_msg *m)
 struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers_len, uint16_t small_body_len)
 {
 	/* One byte more: empty small stores are then inside, and no grown buffer can ever begin at their address. */
-	struct tofu_msg *m = malloc(sizeof *m + small_headers_len + small_body_len + 1u);
+	size_t size = sizeof(struct tofu_msg) + small_headers_len + small_body_len + 1u;
+	unsigned char *memory = malloc(size + TOFU_CACHE_LINE - 1);
+	struct tofu_msg *m;
+	size_t before;
 
-	if (m == NULL)
+	if (memory == NULL)
 		return NULL;
+	before = -(uintptr_t)memory % TOFU_CACHE_LINE;
+	m = (struct tofu_msg *)(void *)(memory + before);
 	memset(m, 0, sizeof *m);
+	m->before = (uint8_t)before;
 	m->pool = pool;
 	m->small_headers = small_headers_len;
 	m->small_body = small_body_len;
@@ -54,7 +60,7 @@ void tofu_msg_destroy(struct tofu_msg *m)
 	if (m == NULL)
 		return;
 	tofu_msg_shrink(m);
-	free(m);
+	free((unsigned char *)m - m->before);
 }
 
 size_t tofu_msg_grown(const struct tofu_msg *m)

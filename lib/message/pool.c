@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool: a stack of free messages under a lock, the one used last on top since its memory is warm. Notices have a
- * stack of their own. The lock is held for a few instructions; memory is allocated, freed and reset outside of it.
+ * The pool: a stack of free messages under a lock, the one used last on top since its memory is warm. Notices have a stack
+ * of their own. A stack is an array of pointers, so that whoever holds the lock copies pointers and touches no message: what
+ * is in a message may still be on its way from another core. Memory is allocated, freed and reset outside of the lock.
  *
  * Who frees: refs counts the engine and every message that is out. tofu_pool_destroy() frees the free messages and
  * gives up the engine's reference; from then on a message that comes back is freed. Whoever gives up the last
@@ -15,6 +16,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "platform/platform.h"
 
@@ -28,8 +30,11 @@ enum { GROWN_MAX = 16 * 1024 * 1024 };
 /* Free notices that are kept. A notice is about 160 bytes. */
 enum { NOTICES_MAX = 1024 };
 
+/* How many that come back are made ready before the lock is taken for them. */
+enum { RETURNED_MAX = 128 };
+
 struct stack {
-	struct tofu_msg *top;
+	struct tofu_msg **slots;
 	size_t count;
 	size_t max;
 };
@@ -38,13 +43,13 @@ struct tofu_pool {
 	struct tofu_mutex lock;
 	struct tofu_cond calls_ended; /* destroy waits here for refilled calls under way */
 	unsigned generation;          /* of fork, in which it was made */
-	atomic_size_t refs;           /* the engine's, and one of each message that is out */
-	atomic_size_t made;           /* messages, free or out; notices are not counted */
 	atomic_size_t grown;          /* bytes grown in free messages, never over GROWN_MAX */
 
-	/* under the lock */
+	/* under the lock; in a child of fork() only refs is of use, and atomic for that */
 	struct stack messages;
 	struct stack notices;
+	atomic_size_t refs; /* the engine's, and one of each message that is out */
+	size_t made;        /* messages, free or out; notices are not counted */
 	size_t initial;
 	uint64_t hits;
 	uint64_t misses;
@@ -56,33 +61,42 @@ struct tofu_pool {
 	void *context;
 };
 
-static void push(struct stack *s, struct tofu_msg *m)
+static enum tofu_status stack_init(struct stack *s, size_t max)
 {
-	m->next = s->top;
-	s->top = m;
-	s->count++;
+	s->slots = calloc(max, sizeof(struct tofu_msg *));
+	s->max = s->slots != NULL ? max : 0;
+	return s->slots != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
 }
 
-static struct tofu_msg *pop(struct stack *s)
+/* Free the messages that were in it when count was its count. */
+static void stack_empty(const struct stack *s, size_t count)
 {
-	struct tofu_msg *m = s->top;
-
-	if (m == NULL)
-		return NULL;
-	s->top = m->next;
-	s->count--;
-	m->next = NULL;
-	return m;
+	while (count > 0)
+		tofu_msg_destroy(s->slots[--count]);
 }
 
-static void destroy_chain(struct tofu_msg *chain)
+/* The topmost of them, up to `most`. */
+static size_t pop(struct stack *s, struct tofu_msg **out, size_t most)
 {
-	struct tofu_msg *next;
+	size_t n = most < s->count ? most : s->count;
 
-	for (; chain != NULL; chain = next) {
-		next = chain->next;
-		tofu_msg_destroy(chain);
-	}
+	s->count -= n;
+	memcpy(out, s->slots + s->count, n * sizeof(struct tofu_msg *));
+	if (s->count > 0)
+		tofu_msg_expect(s->slots[s->count - 1]); /* the next one out */
+	return n;
+}
+
+/* As many as it has room for. */
+static size_t push(struct stack *s, struct tofu_msg *const *msgs, size_t n)
+{
+	size_t room = s->max - s->count;
+
+	if (n > room)
+		n = room;
+	memcpy(s->slots + s->count, msgs, n * sizeof(struct tofu_msg *));
+	s->count += n;
+	return n;
 }
 
 static bool is_notice(const struct tofu_msg *m)
@@ -97,29 +111,53 @@ static bool is_inherited(const struct tofu_pool *pool)
 
 static void pool_free(struct tofu_pool *pool)
 {
-	destroy_chain(pool->messages.top);
-	destroy_chain(pool->notices.top);
+	stack_empty(&pool->messages, pool->messages.count);
+	stack_empty(&pool->notices, pool->notices.count);
+	free(pool->messages.slots);
+	free(pool->notices.slots);
 	tofu_cond_fini(&pool->calls_ended);
 	tofu_mutex_fini(&pool->lock);
 	free(pool);
 }
 
+/* Under the lock, which is why it need not be one step. */
+static void add_refs(struct tofu_pool *pool, size_t more)
+{
+	size_t refs = atomic_load_explicit(&pool->refs, memory_order_relaxed);
+
+	atomic_store_explicit(&pool->refs, refs + more, memory_order_relaxed);
+}
+
+/* Under the lock. True: nobody needs the pool any more. */
+static bool drop_refs(struct tofu_pool *pool, size_t fewer)
+{
+	add_refs(pool, (size_t)0 - fewer);
+	return atomic_load_explicit(&pool->refs, memory_order_relaxed) == 0;
+}
+
 static void release(struct tofu_pool *pool, size_t refs)
 {
-	if (atomic_fetch_sub_explicit(&pool->refs, refs, memory_order_acq_rel) == refs)
+	bool last;
+
+	if (is_inherited(pool)) {
+		last = atomic_fetch_sub(&pool->refs, refs) == refs;
+	} else {
+		tofu_mutex_lock(&pool->lock);
+		last = drop_refs(pool, refs);
+		tofu_mutex_unlock(&pool->lock);
+	}
+	if (last)
 		pool_free(pool);
 }
 
 static enum tofu_status fill(struct tofu_pool *pool, size_t initial)
 {
-	struct tofu_msg *m;
+	while (pool->made < initial) {
+		struct tofu_msg *m = tofu_msg_create(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
 
-	while (pool->messages.count < initial) {
-		m = tofu_msg_create(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
 		if (m == NULL)
 			return TOFU_ALLOCATION_FAILED;
-		push(&pool->messages, m);
-		atomic_fetch_add_explicit(&pool->made, 1, memory_order_relaxed);
+		pool->made += push(&pool->messages, &m, 1);
 	}
 	return TOFU_OK;
 }
@@ -142,16 +180,17 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 		return TOFU_ALLOCATION_FAILED;
 	atomic_init(&pool->refs, 1);
 	atomic_init(&pool->grown, 0);
-	atomic_init(&pool->made, 0);
 	pool->initial = initial;
 	pool->generation = tofu_plat_fork_generation();
-	pool->messages.max = max_of(initial, max);
-	pool->notices.max = NOTICES_MAX;
 	pool->refilled = refilled;
 	pool->context = context;
 	st = tofu_mutex_init(&pool->lock);
 	if (st == TOFU_OK)
 		st = tofu_cond_init(&pool->calls_ended);
+	if (st == TOFU_OK)
+		st = stack_init(&pool->messages, max_of(initial, max));
+	if (st == TOFU_OK)
+		st = stack_init(&pool->notices, NOTICES_MAX);
 	if (st == TOFU_OK)
 		st = fill(pool, initial);
 	if (st != TOFU_OK) {
@@ -165,20 +204,20 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 /* No refilled call begins after this, and none is under way. */
 static void close_pool(struct tofu_pool *pool)
 {
-	struct tofu_msg *messages;
-	struct tofu_msg *notices;
+	size_t messages;
+	size_t notices;
 
 	tofu_mutex_lock(&pool->lock);
 	pool->closed = true;
 	while (pool->calls > 0)
 		(void)tofu_cond_wait_until(&pool->calls_ended, &pool->lock, TOFU_FOREVER);
-	messages = pool->messages.top;
-	notices = pool->notices.top;
-	pool->messages = (struct stack){ 0 };
-	pool->notices = (struct stack){ 0 };
+	messages = pool->messages.count;
+	notices = pool->notices.count;
+	pool->messages.count = pool->messages.max = 0; /* nothing is kept any more: what is in the slots is ours */
+	pool->notices.count = pool->notices.max = 0;
 	tofu_mutex_unlock(&pool->lock);
-	destroy_chain(messages);
-	destroy_chain(notices);
+	stack_empty(&pool->messages, messages);
+	stack_empty(&pool->notices, notices);
 }
 
 void tofu_pool_destroy(struct tofu_pool *pool)
@@ -200,32 +239,21 @@ void tofu_pool_go_on(struct tofu_pool *pool)
 	tofu_mutex_unlock(&pool->lock);
 }
 
-/* Under the lock; whether it was a hit is the caller's to count. */
-static struct tofu_msg *take(struct tofu_pool *pool, struct stack *from)
-{
-	struct tofu_msg *m = pop(from);
-
-	if (m != NULL)
-		atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
-	return m;
-}
-
 /* On its way out: what it grew is no longer the pool's to bound. */
 static struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
 {
-	size_t grown = m != NULL ? tofu_msg_grown(m) : 0;
+	size_t grown = tofu_msg_grown(m);
 
 	if (grown > 0)
 		atomic_fetch_sub_explicit(&pool->grown, grown, memory_order_relaxed);
+	m->next = NULL;
 	return m;
 }
 
 /* Under the lock: of the messages that are out, do so many wait to be sent that the pool may have one more? */
 static bool may_grow(const struct tofu_pool *pool, size_t queued)
 {
-	size_t out = atomic_load_explicit(&pool->made, memory_order_relaxed) - pool->messages.count;
-
-	return out < pool->initial + queued;
+	return pool->made - pool->messages.count < pool->initial + queued;
 }
 
 static struct tofu_msg *allocate(struct tofu_pool *pool, uint16_t small_body)
@@ -234,34 +262,42 @@ static struct tofu_msg *allocate(struct tofu_pool *pool, uint16_t small_body)
 
 	if (m == NULL)
 		return NULL;
-	atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
-	if (!is_notice(m))
-		atomic_fetch_add_explicit(&pool->made, 1, memory_order_relaxed);
+	if (is_inherited(pool)) {
+		atomic_fetch_add(&pool->refs, 1);
+		return m;
+	}
+	tofu_mutex_lock(&pool->lock);
+	add_refs(pool, 1);
+	pool->made += !is_notice(m);
+	tofu_mutex_unlock(&pool->lock);
 	return m;
 }
 
 /* Under the lock. */
-static struct tofu_msg *take_counted(struct tofu_pool *pool)
+static size_t take(struct tofu_pool *pool, struct tofu_msg **out, size_t most)
 {
-	struct tofu_msg *m = take(pool, &pool->messages);
+	size_t n = pop(&pool->messages, out, most);
 
-	if (m != NULL)
-		pool->hits++;
-	else
-		pool->misses++;
-	return m;
+	pool->hits += n;
+	pool->misses += n == 0;
+	add_refs(pool, n);
+	return n;
 }
 
 enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out)
 {
+	size_t n = 0;
+
 	*out = NULL;
 	if (!is_inherited(pool)) {
 		tofu_mutex_lock(&pool->lock);
-		*out = take_counted(pool);
+		n = take(pool, out, 1);
 		tofu_mutex_unlock(&pool->lock);
 	}
-	if (leave(pool, *out) != NULL)
+	if (n > 0) {
+		(void)leave(pool, *out);
 		return TOFU_OK;
+	}
 	if (from != TOFU_ALWAYS)
 		return TOFU_POOL_EMPTY;
 	*out = allocate(pool, TOFU_MSG_SMALL_BODY);
@@ -270,37 +306,41 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
 
 struct tofu_msg *tofu_pool_get_or_wait(struct tofu_pool *pool, size_t queued)
 {
-	return tofu_pool_get_some_or_wait(pool, queued, 1);
+	struct tofu_msg *m;
+
+	return tofu_pool_get_some_or_wait(pool, queued, &m, 1) > 0 ? m : NULL;
 }
 
-/* Under the lock: more to go with the first. */
-static void take_more(struct tofu_pool *pool, struct tofu_msg *first, size_t most)
+/* Never more than a quarter of what is free, but one. */
+static size_t share(const struct stack *s, size_t most)
 {
-	size_t some = pool->messages.count / 4;
-	struct tofu_msg *last = first;
+	size_t quarter = s->count / 4;
 
-	for (size_t n = 1; n < most && n < some; n++, last = last->next)
-		last->next = take_counted(pool);
+	if (most > quarter)
+		most = quarter;
+	return most > 0 ? most : 1;
 }
 
-struct tofu_msg *tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, size_t most)
+size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most)
 {
-	struct tofu_msg *first;
 	bool grow;
+	size_t n;
 
 	if (is_inherited(pool))
-		return NULL;
+		return 0;
 	tofu_mutex_lock(&pool->lock);
-	first = take_counted(pool);
-	grow = first == NULL && may_grow(pool, queued);
-	if (first == NULL && !grow)
+	n = take(pool, out, share(&pool->messages, most));
+	grow = n == 0 && may_grow(pool, queued);
+	if (n == 0 && !grow)
 		pool->wanted = true;
-	if (first != NULL)
-		take_more(pool, first, most);
 	tofu_mutex_unlock(&pool->lock);
-	for (struct tofu_msg *m = first; m != NULL; m = m->next)
-		(void)leave(pool, m);
-	return grow ? allocate(pool, TOFU_MSG_SMALL_BODY) : first;
+	for (size_t i = 0; i < n; i++)
+		tofu_msg_expect(out[i]);
+	for (size_t i = 0; i < n; i++)
+		(void)leave(pool, out[i]);
+	if (grow)
+		n = (out[0] = allocate(pool, TOFU_MSG_SMALL_BODY)) != NULL;
+	return n;
 }
 
 bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued)
@@ -323,7 +363,7 @@ struct tofu_msg *tofu_pool_get_notice(struct tofu_pool *pool)
 
 	if (!is_inherited(pool)) {
 		tofu_mutex_lock(&pool->lock);
-		m = take(pool, &pool->notices);
+		add_refs(pool, pop(&pool->notices, &m, 1));
 		tofu_mutex_unlock(&pool->lock);
 	}
 	return m != NULL ? leave(pool, m) : allocate(pool, 0);
@@ -345,31 +385,6 @@ static void enter(struct tofu_pool *pool, struct tofu_msg *m)
 	tofu_msg_shrink(m);
 }
 
-/*
- * Under the lock: keep what there is room for. Returns the rest; *kept says whether a message, not a notice, was kept.
- */
-static struct tofu_msg *keep(struct tofu_pool *pool, struct tofu_msg *run, bool *kept)
-{
-	struct stack surplus = { 0 };
-	struct tofu_msg *next;
-	struct stack *to;
-
-	*kept = false;
-	for (; run != NULL; run = next) {
-		next = run->next;
-		to = is_notice(run) ? &pool->notices : &pool->messages;
-		if (to->count >= to->max) { /* 0 once it is closed */
-			if (to == &pool->messages)
-				atomic_fetch_sub_explicit(&pool->made, 1, memory_order_relaxed);
-			to = &surplus;
-		}
-		push(to, run);
-		if (to == &pool->messages)
-			*kept = true;
-	}
-	return surplus.top;
-}
-
 static void call_refilled(struct tofu_pool *pool)
 {
 	pool->refilled(pool->context);
@@ -380,61 +395,96 @@ static void call_refilled(struct tofu_pool *pool)
 	tofu_mutex_unlock(&pool->lock);
 }
 
-/* Put back count messages of one pool, which lives at least until their references are released at the end. */
-static void put_run(struct tofu_pool *pool, struct tofu_msg *run, size_t count)
+/* What there was no room for. The pool lives at least until their references are released. */
+static void discard(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
 {
-	struct tofu_msg *surplus;
-	struct tofu_msg *m;
-	bool call;
+	for (size_t i = 0; i < n; i++)
+		tofu_msg_destroy(leave(pool, msgs[i]));
+	if (n > 0)
+		release(pool, n);
+}
 
-	for (m = run; m != NULL; m = m->next)
-		enter(pool, m);
+/* Put back messages of one kind, which are ready to be kept. */
+static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *const *msgs, size_t n)
+{
+	bool ours = to == &pool->messages;
+	bool call;
+	bool last;
+	size_t kept;
+
 	tofu_mutex_lock(&pool->lock);
-	surplus = keep(pool, run, &call);
-	call = call && pool->wanted && !pool->closed && pool->refilled != NULL;
+	kept = push(to, msgs, n);
+	if (ours)
+		pool->made -= n - kept;
+	call = ours && kept > 0 && pool->wanted && pool->refilled != NULL;
 	if (call) {
 		pool->wanted = false;
 		pool->calls++;
 	}
+	last = drop_refs(pool, kept);
 	tofu_mutex_unlock(&pool->lock);
-	for (m = surplus; m != NULL; m = m->next)
-		(void)leave(pool, m);
-	destroy_chain(surplus);
+	if (last) {
+		pool_free(pool);
+		return;
+	}
+	discard(pool, msgs + kept, n - kept);
 	if (call)
 		call_refilled(pool);
-	release(pool, count);
 }
 
-/* Cut the messages of the first one's pool off the chain's front. */
-static struct tofu_msg *cut_run(struct tofu_msg **chain, size_t *count)
+/* Cut up to RETURNED_MAX messages of the same pool and kind off the chain's front, and make them ready. */
+static size_t cut_run(struct tofu_msg **chain, struct tofu_msg **out)
 {
-	struct tofu_msg *run = *chain;
-	struct tofu_msg *last = run;
+	struct tofu_msg *first = *chain;
+	struct tofu_msg *m = first;
+	size_t n = 0;
 
-	for (*count = 1; last->next != NULL && last->next->pool == run->pool; last = last->next)
-		++*count;
-	*chain = last->next;
-	last->next = NULL;
-	return run;
+	while (m != NULL && n < RETURNED_MAX && m->pool == first->pool && is_notice(m) == is_notice(first)) {
+		out[n++] = m;
+		m = m->next;
+		enter(first->pool, out[n - 1]);
+	}
+	*chain = m;
+	return n;
+}
+
+/* No pool, or one that must not be locked: back to the system. */
+static void destroy_first(struct tofu_msg **chain)
+{
+	struct tofu_msg *m = *chain;
+	struct tofu_pool *pool = m->pool;
+
+	*chain = m->next;
+	tofu_msg_destroy(m);
+	if (pool != NULL)
+		release(pool, 1);
 }
 
 void tofu_pool_put_all(struct tofu_msg *chain)
 {
-	struct tofu_pool *pool;
-	struct tofu_msg *run;
-	size_t count;
+	struct tofu_msg *msgs[RETURNED_MAX];
 
 	while (chain != NULL) {
-		run = cut_run(&chain, &count);
-		pool = run->pool;
-		if (pool != NULL && !is_inherited(pool)) {
-			put_run(pool, run, count);
-			continue;
+		struct tofu_pool *pool = chain->pool;
+		bool notice = is_notice(chain);
+
+		if (pool == NULL || is_inherited(pool)) {
+			destroy_first(&chain);
+		} else {
+			size_t n = cut_run(&chain, msgs);
+
+			put_back(pool, notice ? &pool->notices : &pool->messages, msgs, n);
 		}
-		destroy_chain(run);
-		if (pool != NULL)
-			release(pool, count);
 	}
+}
+
+void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
+{
+	if (n == 0 || is_inherited(pool))
+		return;
+	for (size_t i = 0; i < n; i++)
+		enter(pool, msgs[i]);
+	put_back(pool, &pool->messages, msgs, n);
 }
 
 void tofu_pool_counts(struct tofu_pool *pool, struct tofu_pool_counts *out)

@@ -48,10 +48,11 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
  */
 struct tofu_msg *tofu_pool_get_or_wait(struct tofu_pool *pool, size_t queued);
 /**
- * The same, but a chain of up to most messages, and never more than a quarter of what is free: for a reader that expects
- * many and puts back what it does not use.
+ * The same, but up to `most` messages, and never more than a quarter of what is free: for a reader that expects many. Returns
+ * how many. What it has not used when its turn ends it puts back, the last one first.
  */
-struct tofu_msg *tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, size_t most);
+size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most);
+void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n);
 /** Is one to be had now? If not, the next put calls refilled, once. */
 bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued);
 /**

@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A first-in first-out queue of messages, linked through the messages. It owns what is in it; nothing here can fail.
+ * A first-in first-out queue of messages, linked through the messages: what is done with whole queues. Nothing here can
+ * fail.
  */
 
 #include "message/message.h"
 #include "message/pool.h"
-
-void tofu_msg_queue_push(struct tofu_msg_queue *q, struct tofu_msg *m)
-{
-	m->next = NULL;
-	if (q->tail == NULL)
-		q->head = m;
-	else
-		q->tail->next = m;
-	q->tail = m;
-	q->count++;
-}
-
-struct tofu_msg *tofu_msg_queue_pop(struct tofu_msg_queue *q)
-{
-	struct tofu_msg *m = q->head;
-
-	if (m == NULL)
-		return NULL;
-	q->head = m->next;
-	if (q->head == NULL)
-		q->tail = NULL;
-	q->count--;
-	m->next = NULL;
-	return m;
-}
 
 void tofu_msg_queue_append(struct tofu_msg_queue *to, struct tofu_msg_queue *from)
 {

@@ -118,8 +118,7 @@ static struct tofu_msg *take_one(struct tofu_group *g)
 {
 	struct tofu_msg *m = tofu_msg_queue_pop(&g->taken);
 
-	m->next = NULL;
-	atomic_store(&g->left, g->taken.count);
+	tofu_msg_expect(g->taken.head);
 	return m;
 }
 
@@ -141,6 +140,7 @@ static enum tofu_status receive_batch(struct tofu_group *g, tofu_msg **out, int6
 	if (status == TOFU_OK) {
 		tofu_msg_queue_append(&g->taken, &g->inbox);
 		*out = take_one(g);
+		atomic_store(&g->left, g->taken.head != NULL);
 	}
 	clear_if_empty(g);
 	leave(g);
@@ -157,16 +157,19 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 	if (g->taken.head == NULL)
 		return receive_batch(g, out, timeout_ns);
 	*out = take_one(g);
-	if (g->taken.head == NULL && atomic_load(&g->has_pollable)) {
-		tofu_mutex_lock(&g->lock);
-		clear_if_empty(g);
-		tofu_mutex_unlock(&g->lock);
+	if (g->taken.head == NULL) {
+		atomic_store(&g->left, false);
+		if (atomic_load(&g->has_pollable)) {
+			tofu_mutex_lock(&g->lock);
+			clear_if_empty(g);
+			tofu_mutex_unlock(&g->lock);
+		}
 	}
 	return TOFU_OK;
 }
 
 /*
- * The receiving thread may be at work: it writes what is left, then looks for a pollable; here it is the other way round. So
+ * The receiving thread may be at work: it says that nothing is left, then looks for a pollable; here it is the other way round. So
  * either it sees the pollable, and clears it when it has taken the last message, or that message is seen here to be gone.
  */
 enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
@@ -180,7 +183,7 @@ enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
 		status = tofu_event_init(&g->pollable);
 		if (status == TOFU_OK) {
 			atomic_store(&g->has_pollable, true);
-			if (g->inbox.head != NULL || atomic_load(&g->left) > 0)
+			if (g->inbox.head != NULL || atomic_load(&g->left))
 				tofu_event_raise(&g->pollable);
 		}
 	}

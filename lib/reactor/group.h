@@ -31,7 +31,7 @@ struct tofu_group {
 	bool closed;     /* nothing arrives any more */
 
 	struct tofu_msg_queue taken; /* the receiving thread's */
-	atomic_size_t left;          /* how many are in it, for others to see */
+	atomic_bool left;            /* is there something in it? For others to see */
 	atomic_bool has_pollable;
 	struct tofu_event pollable;
 

@@ -49,6 +49,7 @@ struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box)
 	while (newest != NULL) {
 		struct tofu_msg *next = newest->next;
 
+		tofu_msg_expect(newest);
 		newest->next = oldest;
 		oldest = newest;
 		newest = next;

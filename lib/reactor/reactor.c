@@ -342,14 +342,14 @@ static void deliver(struct tofu_reactor *r)
 {
 	struct tofu_list *node;
 	struct tofu_msg *sent = r->sent;
-	struct tofu_msg *stock = r->stock;
+	size_t stocked = r->stocked;
 
 	while ((node = tofu_list_pop(&r->touched)) != NULL)
 		tofu_group_deliver(TOFU_LIST_OWNER(node, struct tofu_group, touched));
 	r->sent = NULL;
-	r->stock = NULL;
+	r->stocked = 0;
 	tofu_pool_put_all(sent);
-	tofu_pool_put_all(stock);
+	tofu_pool_put_unused(r->engine->pool, r->stock, stocked);
 }
 
 static void bury_closed(struct tofu_reactor *r)
@@ -437,7 +437,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	if (r->poller != NULL)
 		tofu_poller_destroy(r->poller);
 	tofu_pool_put_all(r->sent);
-	tofu_pool_put_all(r->stock);
+	tofu_pool_put_unused(r->engine->pool, r->stock, r->stocked);
 	while (r->spare_blocks != NULL) {
 		struct tofu_block *b = r->spare_blocks;
 

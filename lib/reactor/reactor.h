@@ -88,8 +88,10 @@ struct tofu_reactor {
 	struct tofu_list timers[TOFU_TIMERS]; /* each in the order of deadlines, since all of a kind take as long */
 	int64_t timer_ns[TOFU_TIMERS];
 
-	struct tofu_msg *sent;  /* written whole, to be put back at the end of the turn */
-	struct tofu_msg *stock; /* out of the pool, for what comes in; what is left goes back at the end of the turn */
+	struct tofu_msg *sent; /* written whole, to be put back at the end of the turn */
+	struct tofu_msg
+		*stock[TOFU_STOCK]; /* out of the pool, for what comes in; what is left goes back after the turn */
+	size_t stocked;
 	struct tofu_block *block;
 	struct tofu_block *spare_blocks;
 	unsigned spare_block_count;

@@ -159,15 +159,9 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 
 static struct tofu_msg *take_message(struct tofu_reactor *r)
 {
-	struct tofu_msg *m = r->stock;
-
-	if (m == NULL)
-		m = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, TOFU_STOCK);
-	if (m == NULL)
-		return NULL;
-	r->stock = m->next;
-	m->next = NULL;
-	return m;
+	if (r->stocked == 0)
+		r->stocked = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, r->stock, TOFU_STOCK);
+	return r->stocked > 0 ? r->stock[--r->stocked] : NULL;
 }
 
 /* A message of the right size for the frame whose header is in c->head. */
@@ -359,7 +353,7 @@ void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c)
 		if (!cut_block(r, c, b))
 			return;
 	}
-	if (c->partial == NULL && r->stock == NULL && !tofu_pool_has_or_wait(r->engine->pool, r->queued)) {
+	if (c->partial == NULL && r->stocked == 0 && !tofu_pool_has_or_wait(r->engine->pool, r->queued)) {
 		starve(r, c, TOFU_POOL_EMPTY);
 		return;
 	}

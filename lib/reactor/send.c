@@ -24,6 +24,7 @@ struct gather {
 	size_t bytes;
 	unsigned char *staging;
 	size_t staged;
+	bool copying; /* the last piece is the end of what is staged */
 };
 
 static void refer(struct gather *g, const void *data, size_t len)
@@ -32,31 +33,32 @@ static void refer(struct gather *g, const void *data, size_t len)
 		return;
 	g->iov[g->count++] = (struct tofu_iov){ .base = (void *)(uintptr_t)data, .len = len };
 	g->bytes += len;
+	g->copying = false;
 }
 
-static void copy(struct gather *g, const void *data, size_t len)
+/* Room for a copy in the staging buffer: it prolongs the piece before it if that is such a copy, too. */
+static unsigned char *room(struct gather *g, size_t len)
 {
 	unsigned char *to = g->staging + g->staged;
-	struct tofu_iov *last = g->count > 0 ? &g->iov[g->count - 1] : NULL;
 
-	if (len == 0)
-		return;
-	memcpy(to, data, len);
 	g->staged += len;
-	if (last != NULL && (unsigned char *)last->base + last->len == to) {
-		last->len += len;
+	if (g->copying) {
+		g->iov[g->count - 1].len += len;
 		g->bytes += len;
 	} else {
 		refer(g, to, len);
+		g->copying = true;
 	}
+	return to;
 }
 
 static void piece(struct gather *g, const void *data, size_t len)
 {
-	if (len > BY_REFERENCE)
+	if (len > BY_REFERENCE) {
 		refer(g, data, len);
-	else
-		copy(g, data, len);
+	} else if (len > 0) {
+		memcpy(room(g, len), data, len);
+	}
 }
 
 static bool has_room(const struct gather *g)
@@ -67,15 +69,13 @@ static bool has_room(const struct gather *g)
 
 static void gather_frame(struct gather *g, const struct tofu_msg *m)
 {
-	unsigned char head[TOFU_WIRE_HEADER];
 	struct tofu_frame frame = {
 		.header = m->header,
 		.headers_len = (uint16_t)m->headers.len,
 		.body_len = (uint16_t)m->body.len,
 	};
 
-	tofu_wire_encode(&frame, head);
-	copy(g, head, sizeof head);
+	tofu_wire_encode(&frame, room(g, TOFU_WIRE_HEADER));
 	piece(g, m->headers.data, m->headers.len);
 	piece(g, m->body.data, m->body.len);
 }
@@ -185,6 +185,7 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 			return;
 		}
 		g.count = g.bytes = g.staged = 0;
+		g.copying = false;
 		gather_frames(&g, c);
 		status = c->transport->send(&c->link, g.iov, g.count, &done, &want);
 		tofu_count(&r->counters.sends, 1);
