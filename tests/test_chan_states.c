@@ -243,12 +243,20 @@ static enum tofu_status half_send(struct tofu_link *link, const struct tofu_iov 
 	return TOFU_SEND_FAILED;
 }
 
+/* And then nothing: neither data nor an end. */
+static void say_last(void *context)
+{
+	eventually(atomic_load(&half_sending)); /* or the engine reads before it sends */
+	raw_say(context, TOFU_SIGNAL, 9, "last");
+}
+
 START_TEST(channel_whose_sending_failed_ends_when_what_had_arrived_is_read)
 {
 	struct side side = side_in(engine_up(NULL));
 	char real[128], address[160];
 	struct raw peer;
 	struct tofu_header hello, lost;
+	struct tofu_thread talker; /* for it is this thread that sends, if the engine sleeps */
 	intptr_t listener;
 	tofu_msg *msg;
 
@@ -263,9 +271,9 @@ START_TEST(channel_whose_sending_failed_ends_when_what_had_arrived_is_read)
 	raw_expect(&peer, TOFU_HELLO_REQUEST);
 	eventually(stats_of(side.engine).messages_sent == 1);
 	atomic_store(&half_broken, true);
+	ck_status(tofu_thread_start(&talker, say_last, &peer), TOFU_OK);
 	lost = say(&side, hello.channel, TOFU_SIGNAL, 0, "lost");
-	eventually(atomic_load(&half_sending)); /* or the engine reads before it sends */
-	raw_say(&peer, TOFU_SIGNAL, 9, "last"); /* and then nothing: neither data nor an end */
+	tofu_thread_join(&talker);
 	msg = expect_on(&side, hello.channel, 9, TOFU_SIGNAL, TOFU_ORIGIN_APPLICATION, TOFU_OK);
 	tofu_msg_put(&msg);
 	msg = expect_on(&side, hello.channel, lost.id, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_SEND_FAILED);

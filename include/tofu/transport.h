@@ -53,7 +53,8 @@ struct tofu_link {
 /**
  * A transport. Static const data, filled by name; the application gives it to tofu_engine_register().
  *
- * All operations but resolve run on the engine's thread. None may block or call the engine. TOFU_WOULD_BLOCK means: nothing
+ * All operations but resolve run on the engine's thread, or, send only, on a thread that posts while the engine's sleeps;
+ * never two at once. None may block or call the engine. TOFU_WOULD_BLOCK means: nothing
  * was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction the data goes; *want comes in
  * with the usual one set. Any other failure of an operation ends the link: close follows.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.

@@ -91,10 +91,14 @@ void tofu_thread_join(struct tofu_thread *t);
 void tofu_thread_detach(struct tofu_thread *t);
 /** Is the caller running on t? For debug assertions. */
 bool tofu_thread_is_current(const struct tofu_thread *t);
+/** The calling thread, whoever made it: the same value each time, and no other thread's while it lives. */
+const void *tofu_thread_self(void);
 
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m);
 void tofu_mutex_fini(struct tofu_mutex *m);
 void tofu_mutex_lock(struct tofu_mutex *m);
+/** False: it is locked. Never blocks. */
+bool tofu_mutex_try(struct tofu_mutex *m);
 void tofu_mutex_unlock(struct tofu_mutex *m);
 
 enum tofu_status tofu_cond_init(struct tofu_cond *c);

@@ -116,6 +116,11 @@ bool tofu_thread_is_current(const struct tofu_thread *t)
 	return t->number != 0 && t->number == current_number;
 }
 
+const void *tofu_thread_self(void)
+{
+	return &current_number;
+}
+
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m)
 {
 	int error;
@@ -138,6 +143,11 @@ void tofu_mutex_fini(struct tofu_mutex *m)
 void tofu_mutex_lock(struct tofu_mutex *m)
 {
 	(void)pthread_mutex_lock(&m->mutex);
+}
+
+bool tofu_mutex_try(struct tofu_mutex *m)
+{
+	return pthread_mutex_trylock(&m->mutex) == 0;
 }
 
 void tofu_mutex_unlock(struct tofu_mutex *m)

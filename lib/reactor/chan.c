@@ -174,7 +174,7 @@ void tofu_chan_queue(struct tofu_reactor *r, struct tofu_msg_queue *q, struct to
 	tofu_msg_queue_push(q, m);
 	r->queued++;
 	if (r->drought) /* what waits to be sent does not count against the pool: it may be enough to read on */
-		(void)tofu_mailbox_refilled(&r->engine->mailbox);
+		tofu_engine_refilled(r->engine);
 }
 
 struct tofu_msg *tofu_chan_unqueue(struct tofu_reactor *r, struct tofu_msg_queue *q)

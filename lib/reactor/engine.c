@@ -62,13 +62,16 @@ void tofu_engine_wake(struct tofu_engine *e)
 	tofu_poller_wake(e->reactor.poller);
 }
 
+void tofu_engine_refilled(struct tofu_engine *e)
+{
+	if (tofu_mailbox_refilled(&e->mailbox))
+		tofu_engine_wake(e);
+}
+
 /* Called by a put into the pool, on any thread, when the reactor waits for messages. */
 static void refilled(void *context)
 {
-	struct tofu_engine *e = context;
-
-	if (tofu_mailbox_refilled(&e->mailbox))
-		tofu_engine_wake(e);
+	tofu_engine_refilled(context);
 }
 
 static enum tofu_status init_lock(struct tofu_engine *e)

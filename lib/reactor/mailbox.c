@@ -79,10 +79,21 @@ bool tofu_mailbox_take_refilled(struct tofu_mailbox *box)
 	return atomic_load(&box->refilled) && atomic_exchange(&box->refilled, false);
 }
 
+bool tofu_mailbox_is_asleep(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->sleeping);
+}
+
+bool tofu_mailbox_is_empty(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->messages) == NULL && atomic_load(&box->commands) == NULL &&
+	       !atomic_load(&box->refilled);
+}
+
 bool tofu_mailbox_sleep(struct tofu_mailbox *box)
 {
 	atomic_store(&box->sleeping, true);
-	if (atomic_load(&box->messages) == NULL && atomic_load(&box->commands) == NULL && !atomic_load(&box->refilled))
+	if (tofu_mailbox_is_empty(box))
 		return true;
 	atomic_store(&box->sleeping, false);
 	return false;

@@ -42,6 +42,10 @@ struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box);
 struct tofu_command *tofu_mailbox_take_commands(struct tofu_mailbox *box);
 bool tofu_mailbox_take_refilled(struct tofu_mailbox *box);
 
+/** Any thread, of the moment: does the reactor sleep? Does nothing wait for it? */
+bool tofu_mailbox_is_asleep(struct tofu_mailbox *box);
+bool tofu_mailbox_is_empty(struct tofu_mailbox *box);
+
 /** Reactor: about to sleep. False: something came in; do not. */
 bool tofu_mailbox_sleep(struct tofu_mailbox *box);
 void tofu_mailbox_awake(struct tofu_mailbox *box);

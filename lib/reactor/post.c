@@ -122,7 +122,7 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 		*out = m->header;
 	*msg = NULL;
 	atomic_fetch_add_explicit(&g->posted, 1, memory_order_relaxed);
-	if (tofu_mailbox_post(&e->mailbox, m))
+	if (!tofu_through(&e->reactor, m) && tofu_mailbox_post(&e->mailbox, m))
 		tofu_engine_wake(e);
 	return TOFU_OK;
 }

@@ -38,12 +38,40 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	if (status != TOFU_OK)
 		return status;
 	r->has_turn = true;
+	r->stock_next = TOFU_STOCK_FIRST;
 	r->staging = malloc(TOFU_STAGING);
 	r->block = malloc(sizeof *r->block);
 	if (r->staging == NULL || r->block == NULL)
 		return TOFU_ALLOCATION_FAILED;
 	return tofu_poller_create(o->poller, &r->poller);
 }
+
+static void take_turn(struct tofu_reactor *r)
+{
+	tofu_mutex_lock(&r->turn);
+	r->turn_of = tofu_thread_self();
+}
+
+bool tofu_reactor_try_turn(struct tofu_reactor *r)
+{
+	if (!tofu_mutex_try(&r->turn))
+		return false;
+	r->turn_of = tofu_thread_self();
+	return true;
+}
+
+void tofu_reactor_end_turn(struct tofu_reactor *r)
+{
+	r->turn_of = NULL;
+	tofu_mutex_unlock(&r->turn);
+}
+
+#ifdef TOFU_DEBUG
+bool tofu_reactor_has_turn(const struct tofu_reactor *r)
+{
+	return r->turn_of == tofu_thread_self();
+}
+#endif
 
 void tofu_reactor_give(struct tofu_reactor *r, struct tofu_group *g, struct tofu_msg *m)
 {
@@ -255,11 +283,11 @@ static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *ev
 
 	if (timeout_ns != 0 && !tofu_mailbox_sleep(&r->engine->mailbox))
 		timeout_ns = 0;
-	tofu_mutex_unlock(&r->turn);
+	tofu_reactor_end_turn(r);
 	status = tofu_poller_wait(r->poller, events, TOFU_READY_MAX, timeout_ns, &count);
 	if (status != TOFU_OK) /* nothing that waiting a little could make worse */
 		tofu_plat_sleep(TOFU_RETRY_MS * TOFU_NS_PER_MS);
-	tofu_mutex_lock(&r->turn);
+	take_turn(r);
 	tofu_mailbox_awake(&r->engine->mailbox);
 	r->now_ns = tofu_plat_now_ns(); /* the turn's only look at the clock */
 	tofu_count(&r->counters.wakeups, 1);
@@ -338,7 +366,7 @@ static void expire_timers(struct tofu_reactor *r)
 	}
 }
 
-static void deliver(struct tofu_reactor *r)
+void tofu_reactor_deliver(struct tofu_reactor *r)
 {
 	struct tofu_list *node;
 	struct tofu_msg *sent = r->sent;
@@ -348,6 +376,7 @@ static void deliver(struct tofu_reactor *r)
 		tofu_group_deliver(TOFU_LIST_OWNER(node, struct tofu_group, touched));
 	r->sent = NULL;
 	r->stocked = 0;
+	r->stock_next = TOFU_STOCK_FIRST;
 	tofu_pool_put_all(sent);
 	tofu_pool_put_unused(r->engine->pool, r->stock, stocked);
 }
@@ -376,20 +405,20 @@ static void run(void *context)
 	struct tofu_reactor *r = context;
 	struct tofu_poll_event ready[TOFU_READY_MAX];
 
-	tofu_mutex_lock(&r->turn);
+	take_turn(r);
 	while (!atomic_load(&r->engine->stopping)) {
 		size_t count;
 
 		take_posted(r);                    /* the mailbox: messages and commands, all that is there */
 		run_dirty_channels(r);             /* write at once what can be written, then declare interest */
-		deliver(r);                        /* notices, and what came back */
+		tofu_reactor_deliver(r);           /* notices, and what came back */
 		bury_closed(r);                    /* the only place that frees a channel */
 		count = wait_for_events(r, ready); /* one wait, a batch of events */
 		handle_ready(r, ready, count);     /* accept, connect, read */
 		expire_timers(r);                  /* what took too long */
-		deliver(r);                        /* what came in: one wake-up per group and turn */
+		tofu_reactor_deliver(r);           /* what came in: one wake-up per group and turn */
 	}
-	tofu_mutex_unlock(&r->turn);
+	tofu_reactor_end_turn(r);
 }
 
 /* --- the thread's beginning and end --- */

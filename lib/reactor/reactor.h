@@ -3,8 +3,8 @@
 #define TOFU_REACTOR_REACTOR_H
 
 /*
- * The one thread that does all I/O. reactor.c is the loop; what happens to a channel in it is in chan.c (states, ending),
- * dial.c (opening), send.c and receive.c.
+ * The one thread that does all I/O, but for through.c. reactor.c is the loop; what happens to a channel in it is in chan.c
+ * (states, ending), dial.c (opening), send.c and receive.c.
  */
 
 #include <stdatomic.h>
@@ -22,12 +22,14 @@ struct tofu_engine;
 struct tofu_group;
 
 enum {
-	TOFU_READY_MAX = 256,          /* events per wait */
-	TOFU_BLOCK = 128 * 1024,       /* what one read may bring */
-	TOFU_STAGING = 64 * 1024,      /* small messages are copied together here */
-	TOFU_SEND_BUDGET = 256 * 1024, /* bytes per channel and turn, so that one flood does not starve the others */
-	TOFU_ACCEPT_BUDGET = 64,       /* connections per listener and turn */
-	TOFU_STOCK = 64,               /* messages taken out of the pool at once */
+	TOFU_READY_MAX = 256,     /* events per wait */
+	TOFU_BLOCK = 128 * 1024,  /* what one read may bring */
+	TOFU_STAGING = 64 * 1024, /* small messages are copied together here */
+	TOFU_BUDGET = 256 * 1024, /* bytes per channel, turn and direction: one flood must not starve the others */
+	TOFU_DIRECT = 8 * 1024,   /* of a body from here on, nothing but the next header is read behind it */
+	TOFU_ACCEPT_BUDGET = 64,  /* connections per listener and turn */
+	TOFU_STOCK_FIRST = 4,     /* messages taken out of the pool at once: at first in a turn */
+	TOFU_STOCK = 64,          /* ... and then */
 	TOFU_SPARE_BLOCKS = 4,
 	TOFU_SPARE_DIALS = 64,
 	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
@@ -68,8 +70,10 @@ struct tofu_reactor {
 	struct tofu_engine *engine;
 	struct tofu_thread thread;
 	bool started;
-	struct tofu_mutex turn; /* held but while it waits: whoever forks waits for the end of a turn */
+	struct tofu_mutex turn; /* held but while it waits, by whoever changes anything here */
 	bool has_turn;
+	const void *turn_of; /* the thread that holds it */
+	int64_t through_ns;  /* when a message was last to be written by its poster */
 	struct tofu_poller *poller;
 	int64_t now_ns;      /* read once a turn */
 	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
@@ -92,6 +96,7 @@ struct tofu_reactor {
 	struct tofu_msg
 		*stock[TOFU_STOCK]; /* out of the pool, for what comes in; what is left goes back after the turn */
 	size_t stocked;
+	size_t stock_next; /* how many to take next */
 	struct tofu_block *block;
 	struct tofu_block *spare_blocks;
 	unsigned spare_block_count;
@@ -110,10 +115,19 @@ void tofu_reactor_stop(struct tofu_reactor *r);
 /** Free what init and the thread left; in a child after fork(), too, where there is no thread. */
 void tofu_reactor_fini(struct tofu_reactor *r);
 
-/** The debug build checks that reactor state is touched on the reactor's thread only. */
+/*
+ * The turn: whoever holds it may touch the reactor's state. That is the reactor's thread, but while it waits; then, for a
+ * moment, a thread that forks (fork.c) or that writes through (through.c).
+ */
+/** False: somebody else has it. Never blocks. */
+bool tofu_reactor_try_turn(struct tofu_reactor *r);
+void tofu_reactor_end_turn(struct tofu_reactor *r);
+
+/** The debug build checks that reactor state is touched by who has the turn, and nobody else. */
 #ifdef TOFU_DEBUG
 #include <assert.h>
-#define tofu_on_reactor(r) assert(tofu_thread_is_current(&(r)->thread))
+bool tofu_reactor_has_turn(const struct tofu_reactor *r);
+#define tofu_on_reactor(r) assert(tofu_reactor_has_turn(r))
 #else
 #define tofu_on_reactor(r) ((void)(r))
 #endif
@@ -125,6 +139,8 @@ void tofu_reactor_give(struct tofu_reactor *r, struct tofu_group *g, struct tofu
 /** Make and give a Signal of the engine. False: no memory. */
 bool tofu_reactor_notify(struct tofu_reactor *r, struct tofu_group *g, uint16_t channel, uint64_t id,
                          enum tofu_status status);
+/** Hand each group what it got in this turn, and put back what was sent. */
+void tofu_reactor_deliver(struct tofu_reactor *r);
 /** Something was refused for want of memory or descriptors: look again soon. */
 void tofu_reactor_retry_soon(struct tofu_reactor *r);
 void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const char *format, ...)
@@ -145,6 +161,11 @@ void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c);
 /** Take waiting connections. */
 void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener);
+
+/* through.c */
+
+/** A thread that has just posted m: write it by itself, if the reactor sleeps and nothing is in the way. False: it did not. */
+bool tofu_through(struct tofu_reactor *r, struct tofu_msg *m);
 
 /* send.c */
 

@@ -3,7 +3,8 @@
 /*
  * Receiving: a block at a time is read into the reactor's buffer and cut into messages of the pool. A frame that is not
  * whole yet waits in its channel: up to sixteen bytes of its header, or a message that is partly filled, whose rest is then
- * read straight into it.
+ * read straight into it. Behind a long rest just the next header is read, for what follows is likely as long: so big bodies
+ * go from the system into their messages, and are not copied on the way.
  *
  * When the pool is empty the channel asks for nothing until there is something in it again. What had been read by then
  * stays in its block, which goes to the channel, so that nothing is copied and nothing is lost. The same happens, with a
@@ -159,8 +160,10 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 
 static struct tofu_msg *take_message(struct tofu_reactor *r)
 {
-	if (r->stocked == 0)
-		r->stocked = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, r->stock, TOFU_STOCK);
+	if (r->stocked == 0) {
+		r->stocked = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, r->stock, r->stock_next);
+		r->stock_next = TOFU_STOCK;
+	}
 	return r->stocked > 0 ? r->stock[--r->stocked] : NULL;
 }
 
@@ -300,12 +303,13 @@ void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_s
 	tofu_chan_close(r, c, status);
 }
 
-/* One system call: the rest of the message that is being filled, then a block. */
+/* One system call: the rest of the message that is being filled, then a block. *room: what could have come, but did not. */
 static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, size_t *room)
 {
 	struct tofu_iov iov[3];
 	size_t count = 0;
 	size_t direct = 0;
+	size_t behind = sizeof b->bytes;
 	size_t done = 0;
 	struct tofu_msg *m = c->partial;
 	enum tofu_status status;
@@ -319,9 +323,11 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 		if (in_body < m->body.len)
 			iov[count++] = (struct tofu_iov){ m->body.data + in_body, m->body.len - in_body };
 		direct = missing(m, c->partial_len);
+		if (direct >= TOFU_DIRECT)
+			behind = TOFU_WIRE_HEADER;
 	}
-	iov[count++] = (struct tofu_iov){ b->bytes, sizeof b->bytes };
-	*room = direct + sizeof b->bytes;
+	iov[count++] = (struct tofu_iov){ b->bytes, behind };
+	*room = direct + behind;
 	c->receive_want = TOFU_READABLE;
 	status = c->transport->receive(&c->link, iov, count, &done, &c->receive_want);
 	tofu_count(&r->counters.receives, 1);
@@ -341,40 +347,55 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	return TOFU_OK;
 }
 
-void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c)
+/* Read once, and cut. True: all came that there was room for, and there may be more. */
+static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	struct tofu_block *b = c->saved;
+	struct tofu_block *b = take_block(r);
 	enum tofu_status status;
-	size_t room = 0;
+	size_t room;
 
-	tofu_on_reactor(r);
-	if (b != NULL) { /* what was read when the pool was empty comes first */
-		c->saved = NULL;
-		if (!cut_block(r, c, b))
-			return;
-	}
-	if (c->partial == NULL && r->stocked == 0 && !tofu_pool_has_or_wait(r->engine->pool, r->queued)) {
-		starve(r, c, TOFU_POOL_EMPTY);
-		return;
-	}
-	b = take_block(r);
 	if (b == NULL) {
 		starve(r, c, TOFU_ALLOCATION_FAILED);
-		return;
+		return false;
 	}
 	status = read_into(r, c, b, &room);
-	if (status == TOFU_OK) {
-		if (cut_block(r, c, b) && (room == 0 || c->state == TOFU_CHAN_PARTED)) {
-			c->reads_on = true;
-			tofu_chan_touch(r, c);
-		}
-		return;
-	}
+	if (status == TOFU_OK)
+		return cut_block(r, c, b) && (room == 0 || c->state == TOFU_CHAN_PARTED);
 	give_block(r, b);
 	if (status != TOFU_WOULD_BLOCK || c->state == TOFU_CHAN_PARTED)
 		tofu_receive_ended(r, c, status);
 	else if (c->receive_want != TOFU_READABLE)
 		tofu_chan_touch(r, c);
+	return false;
+}
+
+/* May the next frame have a message? It is not read if not. */
+static bool provided(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->partial != NULL || r->stocked > 0 || tofu_pool_has_or_wait(r->engine->pool, r->queued))
+		return true;
+	starve(r, c, TOFU_POOL_EMPTY);
+	return false;
+}
+
+void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	uint64_t start = atomic_load_explicit(&r->counters.bytes_received, memory_order_relaxed);
+	struct tofu_block *b = c->saved;
+	bool more = true;
+
+	tofu_on_reactor(r);
+	if (b != NULL) { /* what was read when the pool was empty comes first */
+		c->saved = NULL;
+		more = cut_block(r, c, b);
+	}
+	while (more && provided(r, c) && read_once(r, c)) {
+		if (atomic_load_explicit(&r->counters.bytes_received, memory_order_relaxed) - start >= TOFU_BUDGET) {
+			c->reads_on = true; /* the others first */
+			tofu_chan_touch(r, c);
+			more = false;
+		}
+	}
 }
 
 void tofu_receive_on(struct tofu_reactor *r, struct tofu_chan *c)

@@ -64,7 +64,7 @@ static void piece(struct gather *g, const void *data, size_t len)
 static bool has_room(const struct gather *g)
 {
 	return g->count + 3 <= PIECES && g->staged + TOFU_WIRE_HEADER + 2 * BY_REFERENCE <= TOFU_STAGING &&
-	       g->bytes < TOFU_SEND_BUDGET;
+	       g->bytes < TOFU_BUDGET;
 }
 
 static void gather_frame(struct gather *g, const struct tofu_msg *m)
@@ -173,7 +173,7 @@ static void part(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status w
 void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct gather g = { .staging = r->staging };
-	size_t budget = TOFU_SEND_BUDGET;
+	size_t budget = TOFU_BUDGET;
 
 	while (tofu_chan_rules[c->state].talks && c->unsent.head != NULL && c->send_want == 0) {
 		size_t done = 0;
