@@ -73,4 +73,16 @@ static inline void tofu_list_steal(struct tofu_list *to, struct tofu_list *from)
 	tofu_list_init(from);
 }
 
+/** Move all nodes in front of those of another list. */
+static inline void tofu_list_put_first(struct tofu_list *to, struct tofu_list *from)
+{
+	if (tofu_list_empty(from))
+		return;
+	from->prev->next = to->next;
+	to->next->prev = from->prev;
+	to->next = from->next;
+	from->next->prev = to;
+	tofu_list_init(from);
+}
+
 #endif

@@ -212,7 +212,10 @@ static void take_posted(struct tofu_reactor *r)
 	}
 }
 
-/* Whoever waits for messages, memory or descriptors tries again, in the order of waiting. */
+/*
+ * Whoever waits for messages, memory or descriptors tries again, in the order of waiting. One that has to wait again has
+ * taken all there was: the others are first the next time, or it would take all of it for ever.
+ */
 static void feed_starving(struct tofu_reactor *r)
 {
 	struct tofu_list waiting;
@@ -226,6 +229,8 @@ static void feed_starving(struct tofu_reactor *r)
 			tofu_receive_now(r, c);
 		if (!tofu_chan_gone(c))
 			tofu_chan_touch(r, c);
+		if (tofu_list_linked(&c->starving))
+			tofu_list_put_first(&r->starving, &waiting);
 	}
 	tofu_list_steal(&waiting, &r->owing);
 	while ((node = tofu_list_pop(&waiting)) != NULL)
