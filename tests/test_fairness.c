@@ -345,11 +345,11 @@ enum {
 
 /*
  * What may pass between the moment in which the quiet channel's request can be read and that in which it is: the engine may
- * have come back from waiting without it, and in the rest of that turn read a block of the flood, and another one since the
- * first came full; then it waits, finds both ready, and may look at the flood first. Behind each block, the rest of a frame
- * that began in the one before.
+ * have come back from waiting without it, and in the rest of that turn spend the flood's budget, and once more since the
+ * flood was not through; then it waits, finds both ready, and may look at the flood first. Behind each block of a budget
+ * there may be the rest of a frame that began in the one before.
  */
-enum { READS = 3, PASSING = READS * (TOFU_BLOCK / DROP + 1) };
+enum { GOES = 3, PASSING = GOES * (TOFU_BUDGET / DROP + TOFU_BUDGET / TOFU_BLOCK + 1) };
 
 struct inflow {
 	struct side side;
@@ -548,7 +548,7 @@ static enum tofu_status quiet_send(struct tofu_link *link, const struct tofu_iov
  * the flood, which was not through, is first once more. The last piece of a budget is as long as the buffer in which small
  * messages are put together.
  */
-enum { SENDS = 2, FLOWING = SENDS * (TOFU_SEND_BUDGET + TOFU_STAGING) };
+enum { SENDS = 2, FLOWING = SENDS * (TOFU_BUDGET + TOFU_STAGING) };
 
 struct outflow {
 	struct side flood, quiet; /* two groups of one engine */
