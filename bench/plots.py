@@ -40,30 +40,48 @@ def line(ax, program, x, y):
         ax.plot(x, y, marker="o", markersize=4, label=program, color=COLOURS.get(program))
 
 
+def size_name(size):
+    return f"{size // 1024} KiB" if size >= 1024 and size % 1024 == 0 else f"{size} B"
+
+
+def apart(sizes):
+    """Those that have room for a label on a logarithmic axis: 60 KiB and 65535 B would be written over each other."""
+    kept = []
+    for size in sizes:
+        if not kept or size >= kept[-1] * 1.5:
+            kept.append(size)
+    return kept
+
+
 def throughput(out, runs, programs):
-    figure, axes = pyplot.subplots(2, 2, figsize=(11, 8))
+    figure, axes = pyplot.subplots(2, 2, figsize=(11, 8), sharey="row")
+    sizes = apart(sorted({run["size"] for run in runs if run["work"] == "throughput"}))
     for column, (transport, name) in enumerate((("tcp", "TCP"), ("uds", "Unix"))):
-        for row, (value, unit) in enumerate((("messages_per_s", "messages/s"), ("bytes_per_s", "bytes/s"))):
+        for row, (value, unit) in enumerate((("messages_per_s", "messages per second"),
+                                             ("bytes_per_s", "bytes of bodies per second"))):
             ax = axes[row][column]
             for program in programs:
                 x, y = medians(runs, value, "size", program, work="throughput", transport=transport)
                 line(ax, program, x, y)
-            ax.set(xscale="log", yscale="log", xlabel="bytes of a body", ylabel=unit, title=f"One way, {name}")
+            ax.set(xscale="log", yscale="log", xlabel="size of a body", ylabel=unit,
+                   title=f"One way, one connection, {name}")
             ax.set_xscale("log", base=2)
-            sizes = sorted({run["size"] for run in runs if run["work"] == "throughput"})
-            ax.set_xticks(sizes, [str(size) for size in sizes], rotation=45)
+            ax.set_xticks(sizes, [size_name(size) for size in sizes], rotation=45)
+            ax.tick_params(labelleft=True)
     finish(figure, axes.flat, out, "throughput.svg")
 
 
 def latency(out, runs, programs):
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), sharey=True)
-    names = {"p50_ns": "50", "p90_ns": "90", "p99_ns": "99", "p999_ns": "99.9"}
+    names = {"p50_ns": "50", "p90_ns": "90", "p99_ns": "99", "p999_ns": "99.9", "max_ns": "all"}
     for ax, (transport, name) in zip(axes, (("tcp", "TCP"), ("uds", "Unix"))):
         for program in programs:
             points = [medians(runs, p, "size", program, work="latency", transport=transport)[1] for p in names]
             if all(points):
                 line(ax, program, list(names.values()), [p[0] / 1e3 for p in points])
-        ax.set(yscale="log", xlabel="percentile", ylabel="microseconds", title=f"Round trip, 64 B, {name}")
+        ax.set(yscale="log", xlabel="percent that took no longer", ylabel="round trip, microseconds",
+               title=f"Round trips one after the other, 64 B, {name}")
+        ax.tick_params(labelleft=True)
     finish(figure, axes, out, "latency.svg")
 
 
@@ -72,8 +90,8 @@ def idle(out, runs, programs):
     for program in programs:
         x, y = medians(runs, "cpu_ns_per_message", "channels", program, work="connections")
         line(ax, program, x, [v / 1e3 for v in y])
-    ax.set(xscale="log", yscale="log", xlabel="idle connections", ylabel="microseconds of processor time",
-           title="Cost of a round trip, 64 B, TCP, both processes")
+    ax.set(xscale="log", yscale="log", xlabel="idle connections", ylabel="processor time of a round trip, microseconds",
+           title="Cost beside idle connections, 64 B, TCP, both processes together")
     finish(figure, [ax], out, "idle.svg")
 
 
@@ -84,10 +102,13 @@ def memory(out, runs, programs):
         for place, program in enumerate(programs):
             _, y = medians(runs, f"{end}_bytes", "channels", program, work="connections", channels=most)
             if y:
-                ax.bar(place + offset, y[0], 0.38, color=COLOURS.get(program), alpha=alpha,
-                       label=end if place == 0 else None)
+                bar = ax.bar(place + offset, y[0], 0.38, color=COLOURS.get(program), alpha=alpha)
+                ax.bar_label(bar, [f"{y[0]:,.0f}"], fontsize=8)
+    # The legend is of the shades; the colours stand below.
+    for end, alpha in (("server", 1.0), ("client", 0.5)):
+        ax.bar(0, 0, color="#444444", alpha=alpha, label=end)
     ax.set_xticks(range(len(programs)), programs)
-    ax.set(ylabel="resident bytes", title=f"Memory of an idle connection, {most} of them")
+    ax.set(ylabel="resident memory of one end, bytes", title=f"An idle connection, TCP, of {most:,}")
     finish(figure, [ax], out, "memory.svg")
 
 
