@@ -4,7 +4,7 @@
 
 /*
  * What tests ask of the operating system beyond what the library itself needs: processes, descriptors, memory, processor
- * time, and how exactly a connection ended. A file per system: os_posix.c.
+ * time, and how exactly a connection ended. A file per system: os_posix.c, os_win32.c. Paths are UTF-8.
  */
 
 #include <stdbool.h>
@@ -48,9 +48,11 @@ size_t os_heap_in_use(void);
 /* files */
 
 bool os_file_exists(const char *path);
-/** The permission bits of a file. */
-unsigned os_file_mode(const char *path);
+/** May only the user use it, as far as files of this system have rights of their own? */
+bool os_file_is_private(const char *path);
 void os_file_remove(const char *path);
+/** Where temporary files go, without a final separator. */
+void os_temporary_directory(char *out, size_t capacity);
 /** A path in the temporary directory where there is no file yet. */
 void os_fresh_path(char *out, size_t capacity);
 

@@ -194,13 +194,13 @@ bool os_file_exists(const char *path)
 	return lstat(path, &st) == 0;
 }
 
-unsigned os_file_mode(const char *path)
+bool os_file_is_private(const char *path)
 {
 	struct stat st;
 
 	if (lstat(path, &st) != 0)
 		ck_abort_msg("%s: %s", path, strerror(errno));
-	return st.st_mode & 07777;
+	return (st.st_mode & 07777) == 0600;
 }
 
 void os_file_remove(const char *path)
@@ -208,13 +208,23 @@ void os_file_remove(const char *path)
 	unlink(path);
 }
 
+void os_temporary_directory(char *out, size_t capacity)
+{
+	const char *dir = getenv("TMPDIR");
+	int n = snprintf(out, capacity, "%s", dir != NULL ? dir : "/tmp");
+
+	if (n < 0 || (size_t)n >= capacity)
+		ck_abort_msg("the temporary directory's name is too long");
+}
+
 void os_fresh_path(char *out, size_t capacity)
 {
 	static atomic_int number;
-	const char *dir = getenv("TMPDIR");
-	int n = snprintf(out, capacity, "%s/tofu-test-%ld-%d", dir != NULL ? dir : "/tmp", (long)getpid(),
-	                 atomic_fetch_add(&number, 1));
+	char dir[1024];
+	int n;
 
+	os_temporary_directory(dir, sizeof dir);
+	n = snprintf(out, capacity, "%s/tofu-test-%ld-%d", dir, (long)getpid(), atomic_fetch_add(&number, 1));
 	if (n < 0 || (size_t)n >= capacity)
 		ck_abort_msg("the temporary directory's name is too long");
 	unlink(out);
