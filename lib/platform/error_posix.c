@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* errno as a status: a search through one table. Failures are rare enough for that. */
+/* errno as a status. */
 
-#include "platform/platform.h"
+#include "platform/error.h"
 
 #include <errno.h>
 
@@ -9,17 +9,5 @@
 
 #define ROW(posix, windows, status) { posix, status },
 
-static const struct row {
-	int error;
-	enum tofu_status status;
-} rows[] = { TOFU_PLAT_ERRORS(ROW) };
-
-enum tofu_status tofu_plat_status(int system_error, enum tofu_status otherwise)
-{
-	if (system_error == 0) /* the numbers that this system has not got */
-		return otherwise;
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		if (rows[i].error == system_error)
-			return rows[i].status;
-	return otherwise;
-}
+const struct tofu_error_row tofu_error_rows[] = { TOFU_PLAT_ERRORS(ROW) };
+const size_t tofu_error_row_count = sizeof tofu_error_rows / sizeof tofu_error_rows[0];

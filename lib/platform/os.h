@@ -2,7 +2,7 @@
 #ifndef TOFU_PLATFORM_OS_H
 #define TOFU_PLATFORM_OS_H
 
-/* The one place that asks which system this is. Everything else differs by file. */
+/* The one place, beside net.h, that asks which system this is. Everything else differs by file. */
 
 #ifdef _WIN32
 #include "platform/os_win32.h"

@@ -59,13 +59,18 @@ void tofu_plat_system_stop(void);
 /** Goes up by one in a child of fork(). What was created under another number is inert here. */
 unsigned tofu_plat_fork_generation(void);
 uint32_t tofu_plat_process_id(void);
-/** Not for secrets: for names that are hard to guess and rarely meet. */
-uint64_t tofu_plat_random(void);
+/** What the system has of random bits; false: none now. */
+bool tofu_plat_system_random(uint64_t *bits);
 /**
  * A variable of the environment, valid until that changes. NULL: not set, or the program has more rights than who started
  * it, and must not be told what to do.
  */
 const char *tofu_plat_environment(const char *name);
+
+/* random.c */
+
+/** Not for secrets: for names that are hard to guess and rarely meet. */
+uint64_t tofu_plat_random(void);
 
 /* clock_*.c */
 
@@ -120,7 +125,7 @@ void tofu_event_fini(struct tofu_event *e);
 void tofu_event_raise(struct tofu_event *e);
 void tofu_event_clear(struct tofu_event *e);
 
-/* error_*.c */
+/* error.c, with a table from error_*.c */
 
 /** A system error number (errno, WSA code) as a status; otherwise, if it says nothing by itself. The only place that maps. */
 enum tofu_status tofu_plat_status(int system_error, enum tofu_status otherwise);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "platform/platform.h"
+#include "platform/socket.h"
 
 /* A vector of ours is a vector of the system's, so none is copied. */
 _Static_assert(sizeof(struct tofu_iov) == sizeof(struct iovec), "same size");
@@ -107,14 +108,6 @@ static int bind_and_listen(int fd, const struct tofu_sockaddr *at)
 	return error;
 }
 
-/* Some numbers speak of a connection; to a listener they are just a failure. */
-static enum tofu_status listen_status(enum tofu_status st)
-{
-	const bool of_connections = st == TOFU_WOULD_BLOCK || st == TOFU_PEER_DISCONNECTED || st == TOFU_CONNECT_FAILED;
-
-	return of_connections ? TOFU_LISTEN_FAILED : st;
-}
-
 enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
 {
 	struct sockaddr_in6 copy;
@@ -126,13 +119,13 @@ enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *ou
 	*out = TOFU_NO_SOCKET;
 	st = open_socket(at, &copy, &fd, TOFU_LISTEN_FAILED);
 	if (st != TOFU_OK)
-		return listen_status(st);
+		return tofu_socket_listen_status(st);
 	prepared = copy.sin6_family == AF_UNIX ? prepare_unix(fd) : prepare_inet(fd, &copy);
 	if (!prepared)
-		return listen_status(give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
+		return tofu_socket_listen_status(give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
 	error = bind_and_listen(fd, at);
 	if (error != 0)
-		return listen_status(give_up(fd, error, TOFU_LISTEN_FAILED));
+		return tofu_socket_listen_status(give_up(fd, error, TOFU_LISTEN_FAILED));
 	*out = fd;
 	return TOFU_OK;
 }
@@ -160,16 +153,6 @@ static bool lost_before_accept(int error)
 	}
 }
 
-static enum tofu_status accept_status(int error)
-{
-	const enum tofu_status st = tofu_plat_status(error, TOFU_ACCEPT_FAILED);
-
-	/* Whoever waits on the listener is told at once if there are more. */
-	if (st == TOFU_WOULD_BLOCK || lost_before_accept(error))
-		return TOFU_WOULD_BLOCK;
-	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? TOFU_LIMIT_REACHED : TOFU_ACCEPT_FAILED;
-}
-
 enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
 {
 	int fd;
@@ -180,23 +163,18 @@ enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
 	} while (fd < 0 && errno == EINTR);
 	fd = tofu_plat_fd_above_stdio(fd);
 	if (fd < 0)
-		return accept_status(errno);
+		return tofu_socket_accept_status(tofu_plat_status(errno, TOFU_ACCEPT_FAILED),
+		                                 lost_before_accept(errno));
 	*out = fd;
 	return TOFU_OK;
 }
 
 /* connect */
 
-/*
- * No connection stood yet, so none was lost. Nor is there anything to wait for: EAGAIN is a Unix listener's full backlog
- * or a shortage of local ports. The socket is not connecting then, it would poll as ready for ever; the caller may
- * begin anew.
- */
+/* EAGAIN is a Unix listener's full backlog or a shortage of local ports. */
 static enum tofu_status connect_status(int error)
 {
-	const enum tofu_status st = tofu_plat_status(error, TOFU_CONNECT_FAILED);
-
-	return st == TOFU_PEER_DISCONNECTED || st == TOFU_WOULD_BLOCK ? TOFU_CONNECT_FAILED : st;
+	return tofu_socket_connect_status(tofu_plat_status(error, TOFU_CONNECT_FAILED));
 }
 
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
@@ -261,22 +239,13 @@ static struct msghdr message_of(const struct tofu_iov *iov, size_t count)
 	return message;
 }
 
-/* Where nothing is asked for, nothing is done, and that is no end of the connection: 0 must not be read as FIN. */
-static bool is_empty(const struct msghdr *message)
-{
-	for (size_t i = 0; i < message->msg_iovlen; i++)
-		if (message->msg_iov[i].iov_len > 0)
-			return false;
-	return true;
-}
-
 enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done)
 {
 	struct msghdr message = message_of(iov, count);
 	ssize_t n;
 
 	*done = 0;
-	if (is_empty(&message))
+	if (tofu_iov_is_empty(iov, message.msg_iovlen))
 		return TOFU_OK;
 	do {
 		n = sendmsg(fd_of(socket), &message, MSG_NOSIGNAL);
@@ -293,7 +262,7 @@ enum tofu_status tofu_socket_receive(intptr_t socket, const struct tofu_iov *iov
 	ssize_t n;
 
 	*done = 0;
-	if (is_empty(&message))
+	if (tofu_iov_is_empty(iov, message.msg_iovlen))
 		return TOFU_OK;
 	do {
 		n = recvmsg(fd_of(socket), &message, 0);

@@ -51,25 +51,10 @@ uint32_t tofu_plat_process_id(void)
 	return (uint32_t)getpid();
 }
 
-/* A finaliser known from splitmix64: every bit of x reaches every bit of the result. */
-static uint64_t mix(uint64_t x)
+bool tofu_plat_system_random(uint64_t *bits)
 {
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return x ^ (x >> 31);
-}
-
-uint64_t tofu_plat_random(void)
-{
-	static atomic_uint calls;
-	uint64_t bits = 0;
-
 	/* Never waits for the entropy of a machine that just booted: these bits are for names, not for secrets. */
-	if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) == (ssize_t)sizeof bits)
-		return bits;
-	bits = mix((uint64_t)tofu_plat_now_ns());
-	bits = mix(bits + tofu_plat_process_id());
-	return mix(bits + atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed));
+	return getrandom(bits, sizeof *bits, GRND_NONBLOCK) == (ssize_t)sizeof *bits;
 }
 
 const char *tofu_plat_environment(const char *name)

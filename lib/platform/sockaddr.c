@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses: what people write, as struct sockaddr, and back. A struct tofu_sockaddr holds the system's form from its first
+ * byte and zeroes after it; it is read and written by memcpy, for it is no struct sockaddr to the compiler. Nothing is
+ * allocated here; address_*.c asks the system for names.
+ */
+
+#include <tofu/transport.h>
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "platform/address.h"
+#include "platform/net.h"
+#include "platform/platform.h"
+
+_Static_assert(sizeof(struct sockaddr_storage) <= sizeof(((struct tofu_sockaddr *)NULL)->bytes),
+               "every address of the system fits");
+_Static_assert(sizeof(struct sockaddr_un) < sizeof(((struct tofu_sockaddr *)NULL)->bytes),
+               "a zero follows the longest path");
+_Static_assert(_Alignof(struct sockaddr_storage) <= _Alignof(struct tofu_sockaddr), "and is aligned");
+
+static void put(struct tofu_sockaddr *out, const void *system, size_t len)
+{
+	memset(out, 0, sizeof *out);
+	memcpy(out->bytes, system, len);
+	out->len = (uint32_t)len;
+}
+
+static tofu_net_family family_of(const struct tofu_sockaddr *address)
+{
+	struct sockaddr any;
+
+	memcpy(&any, address->bytes, sizeof any);
+	return address->len > 0 ? any.sa_family : (tofu_net_family)AF_UNSPEC;
+}
+
+/* The port is at one place in both forms. */
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+               "one place for the port");
+
+/* An address list as it is filled. */
+struct list {
+	struct tofu_sockaddr *out;
+	size_t capacity;
+	size_t count;
+	uint16_t port; /* network order */
+};
+
+/* Once each, as long as there is room: a hosts file may name one twice. */
+static void list_add(struct list *list, const void *system, size_t len)
+{
+	struct tofu_sockaddr one;
+
+	if (list->count == list->capacity || len > sizeof one.bytes)
+		return;
+	put(&one, system, len);
+	if (family_of(&one) != AF_INET && family_of(&one) != AF_INET6)
+		return;
+	memcpy((unsigned char *)one.bytes + offsetof(struct sockaddr_in, sin_port), &list->port, sizeof list->port);
+	for (size_t i = 0; i < list->count; i++)
+		if (memcmp(&list->out[i], &one, sizeof one) == 0)
+			return;
+	list->out[list->count++] = one;
+}
+
+static void list_found(void *list, const void *system, size_t len)
+{
+	list_add(list, system, len);
+}
+
+/* "::" stands for IPv4, too; 0.0.0.0 is for when it cannot be had. */
+static void list_every_interface(struct list *list)
+{
+	const struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
+	const struct sockaddr_in four = { .sin_family = AF_INET };
+
+	if (tofu_plat_has_ipv6())
+		list_add(list, &six, sizeof six);
+	list_add(list, &four, sizeof four);
+}
+
+static enum tofu_status list_lookup(struct list *list, const char *host, bool may_block)
+{
+	const enum tofu_status st = tofu_plat_lookup(host, may_block, list_found, list);
+
+	return st == TOFU_OK && list->count == 0 ? TOFU_HOST_NOT_FOUND : st;
+}
+
+enum tofu_status tofu_sockaddr_inet(const char *host, uint16_t port, int may_block, struct tofu_sockaddr *out,
+                                    size_t capacity, size_t *count)
+{
+	struct list list = { out, capacity, 0, htons(port) };
+	enum tofu_status st = TOFU_OK;
+
+	*count = 0;
+	if (capacity == 0)
+		return TOFU_NOT_ALLOWED;
+	if (host == NULL || host[0] == '\0') {
+		list_every_interface(&list);
+	} else {
+		st = list_lookup(&list, host, may_block != 0);
+		if (st == TOFU_HOST_NOT_FOUND && !may_block)
+			st = TOFU_WOULD_BLOCK; /* not a number: perhaps a name */
+	}
+	*count = list.count;
+	return st;
+}
+
+enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out)
+{
+	struct sockaddr_un system = { .sun_family = AF_UNIX };
+	size_t len = path == NULL ? 0 : strlen(path);
+
+	memset(out, 0, sizeof *out);
+	if (len == 0)
+		return TOFU_INVALID_ADDRESS;
+	if (len >= sizeof system.sun_path)
+		return TOFU_PATH_TOO_LONG;
+	memcpy(system.sun_path, path, len + 1);
+	put(out, &system, offsetof(struct sockaddr_un, sun_path) + len + 1);
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, char *host, size_t capacity,
+                                         uint16_t *port)
+{
+	const tofu_net_family family = family_of(address);
+	struct sockaddr_in6 both = { 0 };
+
+	*port = 0;
+	if (capacity == 0)
+		return TOFU_INVALID_ADDRESS;
+	host[0] = '\0';
+	if (family != AF_INET && family != AF_INET6)
+		return TOFU_INVALID_ADDRESS;
+	/* With NI_NUMERICHOST this asks nobody, and it knows the names of scopes. */
+	if (getnameinfo((const struct sockaddr *)address->bytes, (socklen_t)address->len, host, (unsigned)capacity,
+	                NULL, 0, NI_NUMERICHOST) != 0) {
+		host[0] = '\0';
+		return TOFU_INVALID_ADDRESS;
+	}
+	memcpy(&both, address->bytes, sizeof both);
+	*port = ntohs(both.sin6_port);
+	return TOFU_OK;
+}
+
+const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address)
+{
+	const size_t at = offsetof(struct sockaddr_un, sun_path);
+
+	return family_of(address) == AF_UNIX && address->len > at ? (const char *)address->bytes + at : "";
+}

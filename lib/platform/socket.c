@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* What a status means in the place where it happened. No system calls. */
+
+#include "platform/socket.h"
+
+enum tofu_status tofu_socket_listen_status(enum tofu_status st)
+{
+	const bool of_connections = st == TOFU_WOULD_BLOCK || st == TOFU_PEER_DISCONNECTED || st == TOFU_CONNECT_FAILED;
+
+	return of_connections ? TOFU_LISTEN_FAILED : st;
+}
+
+enum tofu_status tofu_socket_accept_status(enum tofu_status st, bool lost)
+{
+	/* Whoever waits on the listener is told at once if there are more. */
+	if (st == TOFU_WOULD_BLOCK || lost)
+		return TOFU_WOULD_BLOCK;
+	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? TOFU_LIMIT_REACHED : TOFU_ACCEPT_FAILED;
+}
+
+enum tofu_status tofu_socket_connect_status(enum tofu_status st)
+{
+	return st == TOFU_PEER_DISCONNECTED || st == TOFU_WOULD_BLOCK ? TOFU_CONNECT_FAILED : st;
+}
+
+bool tofu_iov_is_empty(const struct tofu_iov *iov, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (iov[i].len > 0)
+			return false;
+	return true;
+}

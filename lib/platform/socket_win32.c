@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Non-blocking stream sockets, Internet and Unix, on Winsock. A socket comes out of listen, accept or connect, moves bytes by
+ * WSASend and WSARecv without OVERLAPPED (one buffer or many), and goes by close, which is the only one to free it. What a
+ * system error means is in errors.h; here is only what it means in the place where it happened.
+ *
+ * *out is TOFU_NO_SOCKET after every failure but "under way". A failed listen takes the socket file that it made with it.
+ * Handles of 0 or less are no sockets: zeroed memory can be closed.
+ *
+ * A system without Unix sockets says so when one is to be made: the status is TOFU_NOT_SUPPORTED. Their paths are UTF-8 for
+ * the socket, and UTF-16 for all else; no option of TCP is set on them.
+ */
+
+#include <tofu/transport.h>
+
+#include <string.h>
+
+#include "platform/net.h"
+#include "platform/platform.h"
+#include "platform/socket.h"
+
+_Static_assert(sizeof(SOCKET) == sizeof(intptr_t), "a socket fits");
+
+enum {
+	BACKLOG = SOMAXCONN, /* the most that the system thinks reasonable */
+	BUFFERS_MAX = 64,    /* of one call */
+	/* Windows takes all of a big request or refuses it for lack of buffers, and takes the more from others the more it
+	 * takes. */
+	SEND_MAX = 256 * 1024,
+	SEND_LEAST = 4096,
+	RECEIVE_MAX = 1 << 30 /* what a count of the system's holds */
+};
+
+/* INVALID_SOCKET: the system says that it is none. */
+static SOCKET socket_of(intptr_t socket)
+{
+	return socket > 0 ? (SOCKET)socket : INVALID_SOCKET;
+}
+
+static const struct sockaddr *system_address(const struct tofu_sockaddr *address)
+{
+	return (const struct sockaddr *)address->bytes;
+}
+
+/* The status, and no socket. The error was saved before anything was cleaned up. */
+static enum tofu_status give_up(SOCKET s, int error, enum tofu_status otherwise)
+{
+	if (s != INVALID_SOCKET)
+		(void)closesocket(s);
+	return tofu_plat_status(error, otherwise);
+}
+
+static bool make_nonblocking(SOCKET s)
+{
+	u_long on = 1;
+
+	return ioctlsocket(s, (long)FIONBIO, &on) == 0;
+}
+
+/* Not inherited by processes that the application starts, from the first moment. */
+static enum tofu_status open_socket(const struct tofu_sockaddr *address, struct sockaddr_in6 *copy, SOCKET *s,
+                                    enum tofu_status otherwise)
+{
+	memset(copy, 0, sizeof *copy);
+	*s = INVALID_SOCKET;
+	if (address->len < sizeof(ADDRESS_FAMILY) || address->len > sizeof address->bytes)
+		return TOFU_INVALID_ADDRESS;
+	memcpy(copy, address->bytes, sizeof *copy); /* the family, and all of an IPv6 address if it is one */
+	*s = WSASocketW(copy->sin6_family, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+	if (*s == INVALID_SOCKET)
+		return tofu_plat_status(WSAGetLastError(), otherwise);
+	if (make_nonblocking(*s))
+		return TOFU_OK;
+	otherwise = give_up(*s, WSAGetLastError(), otherwise);
+	*s = INVALID_SOCKET;
+	return otherwise;
+}
+
+/* listen */
+
+static bool set_flag(SOCKET s, int level, int option, DWORD value)
+{
+	return setsockopt(s, level, option, (const char *)&value, sizeof value) == 0;
+}
+
+/*
+ * SO_EXCLUSIVEADDRUSE: nobody shares the port or takes it away. SO_REUSEADDR would let others do just that, here; for a
+ * restart while old connections linger it is not needed. IPV6_V6ONLY is said either way, for its default is the
+ * administrator's.
+ */
+static bool prepare_inet(SOCKET s, const struct sockaddr_in6 *at)
+{
+	if (!set_flag(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1))
+		return false;
+	if (at->sin6_family != AF_INET6)
+		return true;
+	return set_flag(s, IPPROTO_IPV6, IPV6_V6ONLY, !IN6_IS_ADDR_UNSPECIFIED(&at->sin6_addr));
+}
+
+/* The path of a Unix socket's address in the form that all of Windows but its sockets takes. Empty: it has none. */
+static void wide_path(const struct tofu_sockaddr *address, wchar_t out[UNIX_PATH_MAX])
+{
+	out[0] = L'\0';
+	(void)MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, tofu_sockaddr_unix_path(address), -1, out,
+	                          UNIX_PATH_MAX);
+}
+
+/* Ours: bind refuses one that is there. Deleting removes the file itself, it does not follow what it stands for. */
+static void remove_file(const struct tofu_sockaddr *at)
+{
+	wchar_t path[UNIX_PATH_MAX];
+
+	wide_path(at, path);
+	if (path[0] != L'\0')
+		(void)DeleteFileW(path);
+}
+
+static int bind_and_listen(SOCKET s, const struct tofu_sockaddr *at)
+{
+	int error;
+
+	if (bind(s, system_address(at), (int)at->len) != 0)
+		return WSAGetLastError();
+	if (listen(s, BACKLOG) == 0)
+		return 0;
+	error = WSAGetLastError();
+	remove_file(at);
+	return error;
+}
+
+/* A port that is another's own, or that would have to be shared, gives WSAEACCES: somebody has it. A directory that is not
+ * there gives WSAENETDOWN, as if it were a network. */
+static int meaning_of_bind(int error, int family)
+{
+	if (family == AF_UNIX)
+		return error == WSAENETDOWN ? ERROR_PATH_NOT_FOUND : error;
+	return error == WSAEACCES ? WSAEADDRINUSE : error;
+}
+
+enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
+{
+	struct sockaddr_in6 copy;
+	enum tofu_status st;
+	int error;
+	SOCKET s;
+
+	*out = TOFU_NO_SOCKET;
+	st = open_socket(at, &copy, &s, TOFU_LISTEN_FAILED);
+	if (st != TOFU_OK)
+		return tofu_socket_listen_status(st);
+	if (copy.sin6_family != AF_UNIX && !prepare_inet(s, &copy))
+		return tofu_socket_listen_status(give_up(s, WSAGetLastError(), TOFU_SETSOCKOPT_FAILED));
+	error = meaning_of_bind(bind_and_listen(s, at), copy.sin6_family);
+	if (error != 0)
+		return tofu_socket_listen_status(give_up(s, error, TOFU_LISTEN_FAILED));
+	*out = (intptr_t)s;
+	return TOFU_OK;
+}
+
+/* accept */
+
+/* Errors of the one connection that was taken off the queue, or of the network it came by. */
+static bool lost_before_accept(int error)
+{
+	switch (error) {
+	case WSAECONNRESET:
+	case WSAECONNABORTED:
+	case WSAENETDOWN:
+	case WSAENETRESET:
+	case WSAENETUNREACH:
+	case WSAEHOSTDOWN:
+	case WSAEHOSTUNREACH:
+	case WSAETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What a listener is does not pass on to its connections. */
+static bool prepare_accepted(SOCKET s)
+{
+	return SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0) && make_nonblocking(s);
+}
+
+enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
+{
+	SOCKADDR_STORAGE peer; /* room for any, since not all providers accept none */
+	int peer_len = sizeof peer;
+	int error;
+	SOCKET s;
+
+	*out = TOFU_NO_SOCKET;
+	s = accept(socket_of(listener), (struct sockaddr *)&peer, &peer_len);
+	if (s == INVALID_SOCKET) {
+		error = WSAGetLastError();
+		return tofu_socket_accept_status(tofu_plat_status(error, TOFU_ACCEPT_FAILED),
+		                                 lost_before_accept(error));
+	}
+	if (!prepare_accepted(s))
+		return tofu_socket_accept_status(give_up(s, (int)GetLastError(), TOFU_LIMIT_REACHED), false);
+	*out = (intptr_t)s;
+	return TOFU_OK;
+}
+
+/* connect */
+
+static enum tofu_status connect_status(int error)
+{
+	return tofu_socket_connect_status(tofu_plat_status(error, TOFU_CONNECT_FAILED));
+}
+
+static bool is_loopback(const struct tofu_sockaddr *to)
+{
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+
+	memcpy(&four, to->bytes, sizeof four);
+	memcpy(&six, to->bytes, sizeof six);
+	if (four.sin_family == AF_INET)
+		return ntohl(four.sin_addr.s_addr) >> 24 == 127;
+	return six.sin6_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six.sin6_addr);
+}
+
+/*
+ * Windows asks again when a connection is refused, and so takes two seconds to say that nobody listens. On this machine
+ * nothing gets lost on the way: once is enough. Windows before 10.0.16299 does not know how, and takes its time.
+ */
+static void refuse_quickly(SOCKET s)
+{
+	TCP_INITIAL_RTO_PARAMETERS once = { .Rtt = TCP_INITIAL_RTO_UNSPECIFIED_RTT,
+		                            .MaxSynRetransmissions = TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS };
+	DWORD got = 0;
+
+	(void)WSAIoctl(s, SIO_TCP_INITIAL_RTO, &once, sizeof once, NULL, 0, &got, NULL, NULL);
+}
+
+/* Windows calls it refused when there is no such file: TOFU_UDS_PATH_NOT_FOUND, or TOFU_OK if something is there. */
+static enum tofu_status find_file(const struct tofu_sockaddr *to)
+{
+	wchar_t path[UNIX_PATH_MAX];
+	enum tofu_status st;
+
+	wide_path(to, path);
+	if (path[0] == L'\0' || GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES)
+		return TOFU_OK;
+	st = tofu_plat_status((int)GetLastError(), TOFU_OK);
+	return st == TOFU_UDS_PATH_NOT_FOUND ? st : TOFU_OK; /* whatever else it is, connect will know */
+}
+
+static enum tofu_status prepare_connect(SOCKET s, const struct tofu_sockaddr *to, int family)
+{
+	if (family == AF_UNIX)
+		return find_file(to);
+	if (is_loopback(to))
+		refuse_quickly(s);
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
+{
+	struct sockaddr_in6 copy;
+	enum tofu_status st;
+	int error;
+	SOCKET s;
+
+	*out = TOFU_NO_SOCKET;
+	st = open_socket(to, &copy, &s, TOFU_CONNECT_FAILED);
+	if (st != TOFU_OK)
+		return st == TOFU_PEER_DISCONNECTED ? TOFU_CONNECT_FAILED : st;
+	st = prepare_connect(s, to, copy.sin6_family);
+	if (st != TOFU_OK) {
+		(void)closesocket(s);
+		return st;
+	}
+	error = connect(s, system_address(to), (int)to->len) == 0 ? 0 : WSAGetLastError();
+	if (error == 0 || error == WSAEWOULDBLOCK) {
+		*out = (intptr_t)s;
+		return error == 0 ? TOFU_OK : TOFU_WOULD_BLOCK;
+	}
+	(void)closesocket(s);
+	return connect_status(error);
+}
+
+/* Over, well or not. By select(), for WSAPoll() of older Windows never tells of a failure; a set of one has room for any
+ * number of a socket. */
+static bool connect_has_ended(SOCKET s)
+{
+	fd_set connected = { .fd_count = 1, .fd_array = { s } };
+	fd_set failed = connected;
+	struct timeval now = { 0 };
+
+	return select(0, NULL, &connected, &failed, &now) != 0; /* a wait that fails must not be waited for */
+}
+
+/* In this order: asked the other way round, a connect that ends between two questions would look like a failure. */
+enum tofu_status tofu_socket_connect_result(intptr_t socket)
+{
+	const SOCKET s = socket_of(socket);
+	SOCKADDR_STORAGE peer;
+	int peer_len = sizeof peer;
+	int error = 0;
+	int error_len = sizeof error;
+
+	if (!connect_has_ended(s))
+		return TOFU_WOULD_BLOCK;
+	if (getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&error, &error_len) != 0)
+		error = WSAGetLastError();
+	if (error != 0)
+		return connect_status(error);
+	/* No error can also be one that was read before. */
+	return getpeername(s, (struct sockaddr *)&peer, &peer_len) == 0 ? TOFU_OK : TOFU_CONNECT_FAILED;
+}
+
+/* bytes */
+
+/* The first pieces of a vector, `most` bytes of it at most. */
+struct buffers {
+	WSABUF all[BUFFERS_MAX];
+	DWORD count;
+};
+
+static void take_buffers(struct buffers *b, const struct tofu_iov *iov, size_t count, size_t most)
+{
+	b->count = 0;
+	for (size_t i = 0; i < count && b->count < BUFFERS_MAX && most > 0; i++) {
+		const size_t len = iov[i].len < most ? iov[i].len : most;
+
+		if (len == 0)
+			continue;
+		b->all[b->count].buf = iov[i].base;
+		b->all[b->count].len = (ULONG)len;
+		b->count++;
+		most -= len;
+	}
+}
+
+/* 0, or the error. */
+static int send_once(SOCKET s, const struct tofu_iov *iov, size_t count, size_t most, size_t *done)
+{
+	struct buffers b;
+	DWORD sent = 0;
+
+	take_buffers(&b, iov, count, most);
+	if (WSASend(s, b.all, b.count, &sent, 0, NULL, NULL) != 0)
+		return WSAGetLastError();
+	*done = sent;
+	return 0;
+}
+
+/* WSAENOBUFS: too much for now. Less may do; if not even that, it is as if the socket were full. */
+enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done)
+{
+	int error = WSAENOBUFS;
+
+	*done = 0;
+	if (tofu_iov_is_empty(iov, count))
+		return TOFU_OK;
+	for (size_t most = SEND_MAX; error == WSAENOBUFS && most >= SEND_LEAST; most /= 4)
+		error = send_once(socket_of(socket), iov, count, most, done);
+	if (error == WSAENOBUFS)
+		return TOFU_WOULD_BLOCK;
+	return error == 0 ? TOFU_OK : tofu_plat_status(error, TOFU_SEND_FAILED);
+}
+
+enum tofu_status tofu_socket_receive(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done)
+{
+	struct buffers b;
+	DWORD got = 0;
+	DWORD flags = 0;
+
+	*done = 0;
+	if (tofu_iov_is_empty(iov, count))
+		return TOFU_OK;
+	take_buffers(&b, iov, count, RECEIVE_MAX);
+	if (WSARecv(socket_of(socket), b.all, b.count, &got, &flags, NULL, NULL) != 0)
+		return tofu_plat_status(WSAGetLastError(), TOFU_RECV_FAILED);
+	*done = got;
+	return got == 0 ? TOFU_PEER_DISCONNECTED : TOFU_OK;
+}
+
+/* the rest of a life */
+
+enum tofu_status tofu_socket_nodelay(intptr_t socket)
+{
+	if (set_flag(socket_of(socket), IPPROTO_TCP, TCP_NODELAY, 1))
+		return TOFU_OK;
+	return tofu_plat_status(WSAGetLastError(), TOFU_SETSOCKOPT_FAILED);
+}
+
+enum tofu_status tofu_socket_shutdown(intptr_t socket)
+{
+	if (shutdown(socket_of(socket), SD_SEND) == 0)
+		return TOFU_OK;
+	return tofu_plat_status(WSAGetLastError(), TOFU_COMMUNICATION_FAILED);
+}
+
+/*
+ * Closing sends what is left, and then FIN, without waiting: the default of SO_LINGER. There are no children that have copies
+ * to be thought of, so FORGET is like ORDERLY. To linger for no time is RST.
+ */
+void tofu_socket_close(intptr_t socket, enum tofu_close how)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	const SOCKET s = socket_of(socket);
+
+	if (s == INVALID_SOCKET)
+		return;
+	if (how == TOFU_CLOSE_ABORT)
+		(void)setsockopt(s, SOL_SOCKET, SO_LINGER, (const char *)&at_once, sizeof at_once);
+	(void)closesocket(s);
+}
+
+typedef int WSAAPI address_call(SOCKET s, struct sockaddr *address, int *len);
+
+static enum tofu_status address_by(address_call *call, intptr_t socket, struct tofu_sockaddr *out)
+{
+	int len = sizeof out->bytes;
+
+	memset(out, 0, sizeof *out);
+	if (call(socket_of(socket), (struct sockaddr *)out->bytes, &len) != 0)
+		return tofu_plat_status(WSAGetLastError(), TOFU_COMMUNICATION_FAILED);
+	out->len = (uint32_t)len;
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_socket_local(intptr_t socket, struct tofu_sockaddr *out)
+{
+	return address_by(getsockname, socket, out);
+}
+
+enum tofu_status tofu_socket_peer(intptr_t socket, struct tofu_sockaddr *out)
+{
+	return address_by(getpeername, socket, out);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system as a whole. Winsock counts its users in a process: each start is one, each stop one less, and the last stop of
+ * all closes every socket that is left, whoever opened it. init.c sees to it that ours come in pairs, and that a stop comes
+ * after the last engine. Neither may happen in DllMain, where Windows loads no libraries: nothing here runs by itself
+ * when the DLL is loaded.
+ *
+ * There is no fork().
+ */
+
+/* clang-format off */
+#define _CRT_RAND_S /* rand_s() of <stdlib.h> */
+/* clang-format on */
+
+#include "platform/platform.h"
+
+#include <stdlib.h>
+#include <winsock2.h>
+
+/*
+ * A thread that waits for a name server cannot be stopped: it may outlive its engine, and so the last FreeLibrary() of what
+ * had loaded us. The code that it returns to has to be there still: this module stays until the process ends.
+ */
+static void stay_loaded(void)
+{
+	static const char here;
+	HMODULE self;
+
+	(void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
+	                         (LPCWSTR)(const void *)&here, &self); /* if it fails: as safe as the application is */
+}
+
+enum tofu_status tofu_plat_system_start(void)
+{
+	const WORD version = MAKEWORD(2, 2);
+	WSADATA data;
+	const int error = WSAStartup(version, &data);
+
+	if (error != 0)
+		return tofu_plat_status(error, TOFU_NOT_SUPPORTED);
+	if (data.wVersion != version) {
+		(void)WSACleanup();
+		return TOFU_NOT_SUPPORTED;
+	}
+	stay_loaded();
+	return TOFU_OK;
+}
+
+void tofu_plat_system_stop(void)
+{
+	(void)WSACleanup();
+}
+
+unsigned tofu_plat_fork_generation(void)
+{
+	return 0;
+}
+
+uint32_t tofu_plat_process_id(void)
+{
+	return GetCurrentProcessId();
+}
+
+bool tofu_plat_system_random(uint64_t *bits)
+{
+	unsigned high;
+	unsigned low;
+
+	if (rand_s(&high) != 0 || rand_s(&low) != 0)
+		return false;
+	*bits = (uint64_t)high << 32 | low;
+	return true;
+}
+
+/* A program cannot have more rights than who started it without having been asked, so nothing is kept from it. */
+const char *tofu_plat_environment(const char *name)
+{
+	return getenv(name);
+}
