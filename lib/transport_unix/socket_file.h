@@ -4,7 +4,7 @@
 
 /*
  * The file that a Unix socket has in the file system: what the transport asks of the operating system. One file per
- * system (socket_file_posix.c, ...). Paths are terminated, in the form that the socket's address has them.
+ * system (socket_file_posix.c, socket_file_win32.c). Paths are terminated, in the form that the socket's address has them.
  */
 
 #include <stdbool.h>
@@ -39,8 +39,18 @@ enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *a
 
 /** Which socket file is there? False: none, or not a socket. */
 bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out);
-/** Remove path if it is that file. */
-void tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id);
+/** Remove path if it is that file. False: the system does not want to, perhaps while its socket lives. */
+bool tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id);
+
+/**
+ * Tell probes in any process that the owner of this file lives, until unmark or the end of the process: for systems where a
+ * refused connect may also be a full backlog. 0: no mark, which unmark accepts.
+ */
+intptr_t tofu_socket_file_mark(const struct tofu_socket_file_id *id);
+void tofu_socket_file_unmark(intptr_t mark);
+
+/** A connect failed, or is under way: is that because nothing is at path? False where connects say so themselves. */
+bool tofu_socket_file_missing(const char *path);
 
 /** Rename. False: it could not be done. */
 bool tofu_socket_file_move(const char *from, const char *to);

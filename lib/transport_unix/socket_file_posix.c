@@ -117,12 +117,31 @@ bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out
 	return true;
 }
 
-void tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id)
+bool tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id)
 {
 	struct tofu_socket_file_id now;
 
 	if (tofu_socket_file_identify(path, &now) && now.device == id->device && now.number == id->number)
 		unlink(path);
+	return true; /* a second try would change nothing */
+}
+
+/* A full backlog is EAGAIN or, where it waits, nothing; refused is dead. */
+intptr_t tofu_socket_file_mark(const struct tofu_socket_file_id *id)
+{
+	(void)id;
+	return 0;
+}
+
+void tofu_socket_file_unmark(intptr_t mark)
+{
+	(void)mark;
+}
+
+bool tofu_socket_file_missing(const char *path)
+{
+	(void)path;
+	return false; /* ENOENT says it */
 }
 
 bool tofu_socket_file_move(const char *from, const char *to)

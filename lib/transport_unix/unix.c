@@ -29,13 +29,16 @@ enum {
 /* The file of a listener: link->state. */
 struct socket_file {
 	struct tofu_socket_file_id id;
+	intptr_t mark; /* that its owner lives */
 	char *path;
 };
 
 static void file_destroy(struct socket_file *file)
 {
-	if (file != NULL)
-		free(file->path);
+	if (file == NULL)
+		return;
+	tofu_socket_file_unmark(file->mark);
+	free(file->path);
 	free(file);
 }
 
@@ -119,13 +122,13 @@ static enum tofu_status remove_stale(const struct tofu_sockaddr *at)
 		return TOFU_ADDRESS_IN_USE;
 	}
 	if (tofu_socket_file_identify(aside_path, &id))
-		tofu_socket_file_remove(aside_path, &id);
+		(void)tofu_socket_file_remove(aside_path, &id);
 	return TOFU_OK;
 }
 
 /* Listen and learn which file that made. Under the lock, if there is one to be had: only then may a stale file go. */
-static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_sockaddr *at,
-                                  struct tofu_socket_file_id *id, bool locked)
+static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_sockaddr *at, struct socket_file *file,
+                                  bool locked)
 {
 	enum tofu_status st = tofu_socket_listen(at, &listener->handle);
 
@@ -135,9 +138,12 @@ static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_
 			return st;
 		st = tofu_socket_listen(at, &listener->handle);
 	}
-	if (st == TOFU_OK && !tofu_socket_file_identify(tofu_sockaddr_unix_path(at), id))
-		st = TOFU_ADDRESS_IN_USE; /* somebody has taken it away already */
-	return st;
+	if (st != TOFU_OK)
+		return st;
+	if (!tofu_socket_file_identify(tofu_sockaddr_unix_path(at), &file->id))
+		return TOFU_ADDRESS_IN_USE; /* somebody has taken it away already */
+	file->mark = tofu_socket_file_mark(&file->id);
+	return TOFU_OK;
 }
 
 static enum tofu_status unix_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
@@ -152,7 +158,7 @@ static enum tofu_status unix_listen(struct tofu_link *listener, const struct tof
 	if (file == NULL)
 		return TOFU_ALLOCATION_FAILED;
 	locked = tofu_socket_file_lock(path, &lock);
-	st = listen_at(listener, at, &file->id, locked);
+	st = listen_at(listener, at, file, locked);
 	tofu_socket_file_unlock(lock);
 	if (st == TOFU_OK)
 		listener->state = file;
@@ -162,14 +168,18 @@ static enum tofu_status unix_listen(struct tofu_link *listener, const struct tof
 }
 
 /* First the file, then the socket. While the socket lives nobody takes its file for stale, and the system does not give
- * the file's number to another one: what is compared and what is removed are the same. */
+ * the file's number to another one: what is compared and what is removed are the same. Should the system keep the file for
+ * as long as the socket lives, it goes after it. */
 static void unix_close(struct tofu_link *link, enum tofu_close how)
 {
 	struct socket_file *file = link->state;
+	bool removed = true;
 
 	if (file != NULL && how != TOFU_CLOSE_FORGET)
-		tofu_socket_file_remove(file->path, &file->id);
+		removed = tofu_socket_file_remove(file->path, &file->id);
 	tofu_socket_close(link->handle, how);
+	if (!removed)
+		(void)tofu_socket_file_remove(file->path, &file->id);
 	file_destroy(file);
 	link->state = NULL;
 	link->handle = TOFU_NO_SOCKET;
@@ -183,9 +193,16 @@ static enum tofu_status unix_accept(struct tofu_link *listener, struct tofu_link
 
 static enum tofu_status unix_connect_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
 {
-	link->handle = TOFU_NO_SOCKET;
+	enum tofu_status st = tofu_socket_connect(to, &link->handle);
+
 	*want = TOFU_WRITABLE;
-	return tofu_socket_connect(to, &link->handle);
+	if (st != TOFU_CONNECT_FAILED && st != TOFU_WOULD_BLOCK)
+		return st;
+	if (!tofu_socket_file_missing(tofu_sockaddr_unix_path(to)))
+		return st;
+	tofu_socket_close(link->handle, TOFU_CLOSE_ABORT);
+	link->handle = TOFU_NO_SOCKET;
+	return TOFU_UDS_PATH_NOT_FOUND;
 }
 
 static enum tofu_status unix_connect_finish(struct tofu_link *link, unsigned *want)
