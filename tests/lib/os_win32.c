@@ -608,27 +608,39 @@ static bool look_at_thread(int64_t thread, struct thread_entry *out)
 	return found;
 }
 
+static int64_t thread_cpu_ns(int64_t thread)
+{
+	HANDLE handle = OpenThread(THREAD_QUERY_INFORMATION, FALSE, (DWORD)thread);
+	FILETIME start, end, kernel, user;
+	BOOL told = handle != NULL && GetThreadTimes(handle, &start, &end, &kernel, &user);
+
+	CloseHandle(handle);
+	return told ? ns_of(kernel) + ns_of(user) : -1;
+}
+
 /*
- * Windows says what state a thread is in; Wine says "waiting" of every thread. So it is looked at several times, and must not
- * have got the processor in between, as far as that can be seen.
+ * Windows says what state a thread is in and how often it got a processor; Wine says 0 (not known). So it is looked at
+ * several times, and must not have used any time in between, as far as that can be seen: Wine counts in steps of 10 ms.
  */
 bool os_await_sleeping(int64_t thread)
 {
-	enum { WAITING = 5, LOOKS = 10 };
-	int64_t deadline = now_ms() + 10000;
+	enum { NOT_KNOWN = 0, WAITING = 5, LOOKS = 10, LOOKS_IF_NOT_KNOWN = 50 };
+	int64_t deadline = now_ms() + 10000, cpu = -1;
 	struct thread_entry before = { .state = 0 }, now;
 	int same = 0;
 
-	while (same < LOOKS) {
+	while (same < (before.state == WAITING ? LOOKS : LOOKS_IF_NOT_KNOWN)) {
+		int64_t cpu_before = cpu;
+
 		if (now_ms() > deadline)
 			return false;
 		os_pause();
-		if (!look_at_thread(thread, &now))
+		cpu = thread_cpu_ns(thread);
+		if (cpu < 0 || !look_at_thread(thread, &now))
 			return false;
-		if (now.state == WAITING && now.switches == before.switches &&
-		    now.kernel.QuadPart == before.kernel.QuadPart && now.user.QuadPart == before.user.QuadPart)
-			same++;
-		else
+		same++;
+		if ((now.state != WAITING && now.state != NOT_KNOWN) || now.switches != before.switches ||
+		    cpu != cpu_before)
 			same = 0;
 		before = now;
 	}
