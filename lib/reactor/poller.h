@@ -74,6 +74,7 @@ struct tofu_poller {
 
 extern const struct tofu_poller_ops tofu_poller_poll;
 extern const struct tofu_poller_ops tofu_poller_epoll;
+extern const struct tofu_poller_ops tofu_poller_afd;
 
 enum { TOFU_POLLER_KINDS = TOFU_POLLER_AFD + 1 };
 
