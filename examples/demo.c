@@ -10,17 +10,17 @@
  */
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <tofu/tcp.h>
 #include <tofu/tofu.h>
 #include <tofu/unix.h>
+
+#include "../tools/host.h" /* a clock and a thread, which systems have each in their way */
 
 enum {
 	TRANSPORTS = 2,
@@ -96,15 +96,6 @@ static void must(enum tofu_status status, const char *what)
 		die(status, "%s", what);
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	if (timespec_get(&now, TIME_UTC) != TIME_UTC)
-		die(TOFU_OK, "no clock");
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void step(const char *what)
 {
 	printf("  %-28s", what);
@@ -132,11 +123,13 @@ static void compare(tofu_msg *msg, size_t len)
 	uint64_t z = tofu_msg_header(msg)->id * UINT64_C(0x9e3779b97f4a7c15);
 
 	if (got != len)
-		die(TOFU_OK, "a body of %zu bytes, where %zu were expected", got, len);
+		die(TOFU_OK, "a body of %" PRIu64 " bytes, where %" PRIu64 " were expected", (uint64_t)got,
+		    (uint64_t)len);
 	for (size_t at = 0; at < len; at++) {
 		z = z * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 		if (body[at] != (unsigned char)(z >> 56))
-			die(TOFU_OK, "a body that differs at byte %zu of %zu", at, len);
+			die(TOFU_OK, "a body that differs at byte %" PRIu64 " of %" PRIu64, (uint64_t)at,
+			    (uint64_t)len);
 	}
 }
 
@@ -249,15 +242,16 @@ static void serve(tofu_msg *msg)
 }
 
 /* Notices want nothing done here: a channel closed, the pool was empty for a while. An update means: enough. */
-static void *run_service(void *unused)
+static void run_service(void *unused)
 {
+	(void)unused;
 	for (;;) {
 		tofu_msg *msg;
 
 		must(tofu_receive(service.group, &msg, -1), "service");
 		if (tofu_msg_header(msg)->status == TOFU_RECEIVER_UPDATE) {
 			tofu_msg_put(&msg);
-			return unused;
+			return;
 		}
 		if (tofu_msg_header(msg)->origin == TOFU_ORIGIN_ENGINE)
 			tofu_msg_put(&msg);
@@ -370,7 +364,7 @@ static void measure_round_trips(struct side *s)
 {
 	uint32_t *samples = malloc(SAMPLES * sizeof *samples);
 	size_t n = 0;
-	int64_t start = now_ns(), before = start;
+	int64_t start = tofu_host_now_ns(), before = start;
 
 	if (samples == NULL)
 		die(TOFU_ALLOCATION_FAILED, "no room for samples");
@@ -381,12 +375,12 @@ static void measure_round_trips(struct side *s)
 
 		send_new(&s->connections[n % CONNECTIONS], TOFU_REQUEST, SMALL, false);
 		msg = next(&c);
-		int64_t after = now_ns();
+		int64_t after = tofu_host_now_ns();
 		expect_echo(c, msg, TOFU_RESPONSE, SMALL);
 		tofu_msg_put(&msg);
 		s->answers++;
 		samples[n++] = (uint32_t)(after - before);
-		before = now_ns();
+		before = tofu_host_now_ns();
 	}
 	qsort(samples, n, sizeof *samples, by_value);
 	s->p50_us = samples[n / 2] / 1e3;
@@ -398,7 +392,7 @@ static void measure_round_trips(struct side *s)
 /* step: as many as the window allows on all connections. A checked answer becomes the next request. */
 static void measure_full_load(struct side *s)
 {
-	int64_t start = now_ns(), now = start;
+	int64_t start = tofu_host_now_ns(), now = start;
 	uint64_t under_way = CONNECTIONS * WINDOW, answers = 0;
 
 	step("full load");
@@ -411,7 +405,7 @@ static void measure_full_load(struct side *s)
 		expect_echo(c, msg, TOFU_RESPONSE, USUAL);
 		answers++;
 		if (answers % WINDOW == 0)
-			now = now_ns();
+			now = tofu_host_now_ns();
 		if (now - start < FULL_LOAD) {
 			tofu_msg_header(msg)->opcode = TOFU_REQUEST;
 			send_next(c, msg, USUAL);
@@ -421,7 +415,7 @@ static void measure_full_load(struct side *s)
 		}
 	}
 	s->answers += answers;
-	s->rate = (double)answers * 1e9 / (double)(now_ns() - start);
+	s->rate = (double)answers * 1e9 / (double)(tofu_host_now_ns() - start);
 	printf("%s: %" PRIu64 " requests of %d bytes\n", s->name, answers, USUAL);
 }
 
@@ -541,11 +535,12 @@ static void intrude(void)
 	step("an intruder");
 	must(tofu_sockaddr_inet("127.0.0.1", (uint16_t)strtoul(port, NULL, 10), 0, &to, 1, &done), "no address");
 	status = tofu_socket_connect(&to, &intruder);
-	for (int64_t until = now_ns() + PATIENCE; status == TOFU_WOULD_BLOCK && now_ns() < until; pause_1ms())
+	for (int64_t until = tofu_host_now_ns() + PATIENCE; status == TOFU_WOULD_BLOCK && tofu_host_now_ns() < until;
+	     pause_1ms())
 		status = tofu_socket_connect_result(intruder);
 	must(status, "cannot intrude");
 	must(tofu_socket_send(intruder, &iov, 1, &done), "cannot intrude");
-	for (int64_t until = now_ns() + PATIENCE; refused() == 0 && now_ns() < until;)
+	for (int64_t until = tofu_host_now_ns() + PATIENCE; refused() == 0 && tofu_host_now_ns() < until;)
 		pause_1ms();
 	tofu_socket_close(intruder, TOFU_CLOSE_ORDERLY);
 	if (refused() != 1)
@@ -655,7 +650,7 @@ static bool print_verdict(void)
 
 int main(void)
 {
-	pthread_t thread;
+	struct tofu_host_thread *thread;
 	bool right;
 
 	must(tofu_init(), "cannot start");
@@ -666,7 +661,8 @@ int main(void)
 		listen_on(s);
 		printf("  listening                   %s\n", s->address);
 	}
-	if (pthread_create(&thread, NULL, run_service, NULL) != 0)
+	thread = tofu_host_thread_start(run_service, NULL);
+	if (thread == NULL)
 		die(TOFU_OK, "no thread");
 
 	say_hello();
@@ -681,8 +677,7 @@ int main(void)
 	say_bye();
 
 	must(tofu_update_receiver(service.group, NULL), "cannot stop the service");
-	if (pthread_join(thread, NULL) != 0)
-		die(TOFU_OK, "cannot stop the service");
+	tofu_host_thread_join(thread);
 	print_table(&sides[0], &sides[1]);
 	right = print_verdict();
 	tofu_engine_destroy(clients.engine);

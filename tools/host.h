@@ -2,10 +2,16 @@
 #ifndef TOFU_TOOLS_HOST_H
 #define TOFU_TOOLS_HOST_H
 
-/* The little that a tool asks of the system besides the library. Systems differ by file (host_posix.c). */
+/* The little that a tool asks of the system besides the library. Systems differ by file (host_posix.c, host_win32.c). */
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/**
+ * The first call of main(): lines end with a newline and nothing else, and arguments are UTF-8. The arguments, as many, NULL
+ * at the end; never freed.
+ */
+char **tofu_host_begin(int argc, char **argv);
 
 /** Nanoseconds from some fixed point; never goes back. */
 int64_t tofu_host_now_ns(void);

@@ -17,6 +17,12 @@ struct tofu_host_thread {
 	void *context;
 };
 
+char **tofu_host_begin(int argc, char **argv)
+{
+	(void)argc;
+	return argv;
+}
+
 int64_t tofu_host_now_ns(void)
 {
 	struct timespec now = { 0, 0 };

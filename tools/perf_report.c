@@ -21,6 +21,12 @@ struct figure {
 
 enum { FIGURES = 22 };
 
+/* isnan() is a macro that not every system's headers get through all warnings. */
+static bool is_missing(double value)
+{
+	return value != value;
+}
+
 static double time_at(const struct perf_result *r, uint32_t of_a_million)
 {
 	return r->has_times ? (double)tofu_histogram_at(&r->times, of_a_million) : NAN;
@@ -72,7 +78,7 @@ static void print_json(const struct perf_options *o, const struct figure figures
 	             tofu_version(), work_name(o), tofu_perf_transport_name(o->transport),
 	             tofu_args_poller_name(o->poller));
 	for (size_t i = 0; i < FIGURES; i++) {
-		if (isnan(figures[i].value))
+		if (is_missing(figures[i].value))
 			(void)printf(", \"%s\": null", figures[i].field);
 		else
 			(void)printf(", \"%s\": %.*f", figures[i].field, figures[i].digits, figures[i].value);
@@ -92,7 +98,7 @@ static void print_table(const struct perf_options *o, const struct figure figure
 	             (double)o->count, (double)o->size, plural(o->size), (double)o->channels, plural(o->channels),
 	             (double)o->threads, plural(o->threads));
 	for (size_t i = 0; i < FIGURES; i++) {
-		if (figures[i].label != NULL && !isnan(figures[i].value))
+		if (figures[i].label != NULL && !is_missing(figures[i].value))
 			(void)printf("  %-32s %18.*f\n", figures[i].label, figures[i].digits, figures[i].value);
 	}
 }

@@ -3,7 +3,8 @@
 #define TOFU_TOOLS_STOP_H
 
 /*
- * The user asks a program to stop: Ctrl-C, or kill(1). One watch per process. Systems differ by file (stop_posix.c).
+ * The user asks a program to stop: Ctrl-C, or kill(1). One watch per process. Systems differ by file (stop_posix.c,
+ * stop_win32.c).
  */
 
 #include <stdbool.h>

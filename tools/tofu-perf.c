@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "args.h"
+#include "host.h"
 #include "say.h"
 
 static const char usage[] = "usage: tofu-perf throughput|latency|connections|churn [OPTION...]\n"
@@ -244,8 +245,10 @@ static int run(int argc, char **argv, enum perf_work work, int (*command)(struct
 int main(int argc, char **argv)
 {
 	static char name[] = "tofu-perf"; /* for getopt_long(), which says who complains */
-	const char *command = argc > 1 ? argv[1] : "";
+	const char *command;
 
+	argv = tofu_host_begin(argc, argv);
+	command = argc > 1 ? argv[1] : "";
 	tofu_say_name(name);
 	if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
 		return tofu_say(usage, help) ? PERF_RIGHT : PERF_FAILED;
