@@ -7,8 +7,9 @@
  * then, and no thread is started, since the children would be forked from a process with threads. Where Check does not fork
  * (CK_FORK=no, or no fork() at all) a thread watches: it says which test hung and ends the program with status 99.
  *
- * Seconds: CK_DEFAULT_TIMEOUT for one test where Check forks (make check sets it; Check's own default is 4),
- * TOFU_TEST_TIMEOUT for the whole suite where it does not.
+ * Seconds: CK_DEFAULT_TIMEOUT for one test (make check sets it; Check's own default is 4, the thread's 60), but what
+ * tcase_set_timeout() says if that is more. The thread does not know which case a test belongs to, and takes the most that
+ * any of the program has. TOFU_TEST_TIMEOUT for the whole suite, where Check does not fork.
  */
 
 #include "harness.h"
@@ -20,54 +21,99 @@
 
 #include "platform/platform.h"
 
-enum { SKIPPED = 77, HUNG = 99, TIMEOUT_DEFAULT_S = 300, TIMEOUT_MAX_S = 86400 };
+#undef tcase_set_timeout
 
-struct watchdog {
+enum { SKIPPED = 77, HUNG = 99, TEST_DEFAULT_S = 60, SUITE_DEFAULT_S = 900, MAX_S = 86400 };
+
+static struct watchdog {
 	struct tofu_thread thread;
 	struct tofu_mutex lock;
-	struct tofu_cond ended_changed;
-	bool ended; /* lock */
-	int64_t deadline_ns;
-	long timeout_s;
-};
+	struct tofu_cond changed;
+	bool watching;    /* all that follows is under lock */
+	const char *test; /* the one that runs; NULL: before the first */
+	int i;
+	int64_t test_deadline_ns;
+	int64_t suite_deadline_ns;
+} watchdog;
 
-static long timeout_s(void)
+static double longest_s; /* that a case asks for; written before the suite runs */
+
+static int64_t seconds_of(const char *variable, long otherwise)
 {
-	const char *text = getenv("TOFU_TEST_TIMEOUT");
-	long s = text == NULL ? TIMEOUT_DEFAULT_S : strtol(text, NULL, 10);
+	const char *text = getenv(variable);
+	const long s = text == NULL ? otherwise : strtol(text, NULL, 10);
 
-	return s > 0 && s <= TIMEOUT_MAX_S ? s : TIMEOUT_DEFAULT_S;
+	return s > 0 && s <= MAX_S ? s : otherwise;
+}
+
+static int64_t test_timeout_ns(void)
+{
+	const int64_t s = seconds_of("CK_DEFAULT_TIMEOUT", TEST_DEFAULT_S);
+
+	return (longest_s > (double)s ? (int64_t)longest_s : s) * TOFU_NS_PER_S;
+}
+
+void harness_timeout(TCase *tc, double seconds)
+{
+	tcase_set_timeout(tc, seconds);
+	if (seconds > longest_s)
+		longest_s = seconds;
+}
+
+void harness_begin(const char *test, int i)
+{
+	if (!watchdog.watching) /* a child of Check's has none */
+		return;
+	tofu_mutex_lock(&watchdog.lock);
+	watchdog.test = test;
+	watchdog.i = i;
+	watchdog.test_deadline_ns = tofu_plat_deadline(test_timeout_ns());
+	tofu_cond_signal(&watchdog.changed);
+	tofu_mutex_unlock(&watchdog.lock);
+}
+
+static int64_t next_deadline(const struct watchdog *w)
+{
+	const bool test_first = w->test != NULL && w->test_deadline_ns < w->suite_deadline_ns;
+
+	return test_first ? w->test_deadline_ns : w->suite_deadline_ns;
+}
+
+/* The lock is held, for ever. */
+static void bite(const struct watchdog *w)
+{
+	fflush(stdout);
+	fprintf(stderr, "watchdog: %s:%d does not end\n", w->test != NULL ? w->test : "before the first test", w->i);
+	fflush(stderr);
+	_Exit(HUNG);
 }
 
 static void watch(void *context)
 {
 	struct watchdog *w = context;
-	bool in_time = true;
 
 	tofu_mutex_lock(&w->lock);
-	while (!w->ended && in_time)
-		in_time = tofu_cond_wait_until(&w->ended_changed, &w->lock, w->deadline_ns);
-	if (!w->ended) {
-		fprintf(stderr, "watchdog: no end after %ld s; it hangs in test \"%s\"\n", w->timeout_s, tcase_name());
-		fflush(stderr);
-		_Exit(HUNG);
-	}
+	while (w->watching)
+		if (!tofu_cond_wait_until(&w->changed, &w->lock, next_deadline(w)) && w->watching &&
+		    tofu_plat_now_ns() >= next_deadline(w))
+			bite(w);
 	tofu_mutex_unlock(&w->lock);
 }
 
 static bool watchdog_start(struct watchdog *w)
 {
-	w->timeout_s = timeout_s();
-	w->deadline_ns = tofu_plat_deadline(w->timeout_s * TOFU_NS_PER_S);
+	w->suite_deadline_ns = tofu_plat_deadline(seconds_of("TOFU_TEST_TIMEOUT", SUITE_DEFAULT_S) * TOFU_NS_PER_S);
 	if (tofu_mutex_init(&w->lock) != TOFU_OK)
 		return false;
-	if (tofu_cond_init(&w->ended_changed) != TOFU_OK)
+	if (tofu_cond_init(&w->changed) != TOFU_OK)
 		goto no_cond;
+	w->watching = true;
 	if (tofu_thread_start(&w->thread, watch, w) != TOFU_OK)
 		goto no_thread;
 	return true;
 no_thread:
-	tofu_cond_fini(&w->ended_changed);
+	w->watching = false;
+	tofu_cond_fini(&w->changed);
 no_cond:
 	tofu_mutex_fini(&w->lock);
 	return false;
@@ -76,24 +122,22 @@ no_cond:
 static void watchdog_stop(struct watchdog *w)
 {
 	tofu_mutex_lock(&w->lock);
-	w->ended = true;
-	tofu_cond_signal(&w->ended_changed);
+	w->watching = false;
+	tofu_cond_signal(&w->changed);
 	tofu_mutex_unlock(&w->lock);
 	tofu_thread_join(&w->thread);
-	tofu_cond_fini(&w->ended_changed);
+	tofu_cond_fini(&w->changed);
 	tofu_mutex_fini(&w->lock);
 }
 
 static bool run_watched(SRunner *runner)
 {
-	struct watchdog w = { .ended = false };
-
-	if (!watchdog_start(&w)) {
+	if (!watchdog_start(&watchdog)) {
 		fprintf(stderr, "harness: no watchdog to be had\n");
 		return false;
 	}
 	srunner_run_all(runner, CK_ENV);
-	watchdog_stop(&w);
+	watchdog_stop(&watchdog);
 	return true;
 }
 

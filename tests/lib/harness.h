@@ -6,9 +6,32 @@
  * Every test program: one suite, run under a watchdog (where Check cannot fork, a hung test would hang the run).
  *
  *     int main(void) { return harness_run(suite_of_pool()); }
+ *
+ * START_TEST and tcase_set_timeout() are Check's, and tell the watchdog.
  */
 
 #include <check.h>
+
+/* clang-format off */
+#undef START_TEST
+#define START_TEST(name) \
+	static void name##_body(int _i); \
+	static void name##_fn(int _i) \
+	{ \
+		harness_begin(#name, _i); \
+		name##_body(_i); \
+	} \
+	static const TTest name##_ttest = { "" #name, name##_fn, __FILE__, __LINE__ }; \
+	static const TTest *name = &name##_ttest; \
+	static void name##_body(int _i CK_ATTRIBUTE_UNUSED)
+/* clang-format on */
+
+#define tcase_set_timeout(tc, seconds) harness_timeout((tc), (seconds))
+
+/** A test begins; in a loop the i-th of them. */
+void harness_begin(const char *test, int i);
+/** So long may a test of this case take. */
+void harness_timeout(TCase *tc, double seconds);
 
 /** Run and free the suite; the exit status for main: 0, 1 (failures), 77 (nothing could be run). */
 int harness_run(Suite *suite);
