@@ -301,9 +301,9 @@ static Suite *suite_of_accounting(void)
 	Suite *suite = suite_create("accounting");
 	TCase *calm = suite_case(suite, "without accidents", 60), *rough = suite_case(suite, "with accidents", 120);
 
-	tcase_add_loop_test(calm, many_senders_on_channels_of_their_own_lose_nothing, 0, OVER_NR);
-	tcase_add_loop_test(calm, many_senders_on_one_channel_lose_nothing, 0, OVER_NR);
-	tcase_add_loop_test(rough, after_an_accident_the_books_balance, 0, ACCIDENT_NR * OVER_NR);
+	over_add(calm, many_senders_on_channels_of_their_own_lose_nothing, 1);
+	over_add(calm, many_senders_on_one_channel_lose_nothing, 1);
+	over_add(rough, after_an_accident_the_books_balance, ACCIDENT_NR);
 	return suite;
 }
 

@@ -645,24 +645,24 @@ static Suite *suite_of_backpressure(void)
 	Suite *suite = suite_create("backpressure");
 	TCase *pool = suite_case(suite, "pool", 60), *queue = suite_case(suite, "send queue", 60);
 
-	tcase_add_loop_test(pool, an_empty_pool_stops_reading_and_costs_nothing, 0, OVER_NR);
-	tcase_add_loop_test(pool, an_empty_pool_asks_for_no_reading_whatever_else_goes_on, 0, OVER_NR);
-	tcase_add_loop_test(pool, every_byte_arrives_when_messages_are_put_back, 0, 2 * OVER_NR);
-	tcase_add_loop_test(pool, a_drought_is_told_once_to_a_group_however_many_channels_wait, 0, OVER_NR);
-	tcase_add_loop_test(pool, a_drought_is_told_to_every_group_that_waits, 0, OVER_NR);
-	tcase_add_loop_test(pool, a_channel_may_be_closed_in_a_drought, 0, OVER_NR);
-	tcase_add_loop_test(pool, a_peer_that_leaves_in_a_drought_is_heard_to_the_end, 0, OVER_NR);
-	tcase_add_loop_test(pool, a_drought_longer_than_the_handshake_time_closes_nobody, 0, OVER_NR);
-	tcase_add_loop_test(pool, a_drought_longer_than_the_idle_time_closes_nobody, 0, OVER_NR);
-	tcase_add_loop_test(pool, a_peer_that_dies_gives_back_the_messages_that_were_the_whole_pool, 0, OVER_NR);
-	tcase_add_loop_test(pool, two_that_both_speak_before_they_listen_hear_each_other, 0, OVER_NR);
+	over_add(pool, an_empty_pool_stops_reading_and_costs_nothing, 1);
+	over_add(pool, an_empty_pool_asks_for_no_reading_whatever_else_goes_on, 1);
+	over_add(pool, every_byte_arrives_when_messages_are_put_back, 2);
+	over_add(pool, a_drought_is_told_once_to_a_group_however_many_channels_wait, 1);
+	over_add(pool, a_drought_is_told_to_every_group_that_waits, 1);
+	over_add(pool, a_channel_may_be_closed_in_a_drought, 1);
+	over_add(pool, a_peer_that_leaves_in_a_drought_is_heard_to_the_end, 1);
+	over_add(pool, a_drought_longer_than_the_handshake_time_closes_nobody, 1);
+	over_add(pool, a_drought_longer_than_the_idle_time_closes_nobody, 1);
+	over_add(pool, a_peer_that_dies_gives_back_the_messages_that_were_the_whole_pool, 1);
+	over_add(pool, two_that_both_speak_before_they_listen_hear_each_other, 1);
 	tcase_add_test(pool, the_pool_as_the_application_sees_it);
-	tcase_add_loop_test(queue, a_full_queue_says_would_block_then_send_ready_once, 0, 2 * OVER_NR);
-	tcase_add_loop_test(queue, a_queue_that_was_never_full_says_nothing, 0, OVER_NR);
-	tcase_add_loop_test(queue, a_byesignal_passes_a_full_queue, 0, OVER_NR);
-	tcase_add_loop_test(queue, a_queue_holds_as_much_as_was_asked_for, 0, 2 * OVER_NR);
-	tcase_add_loop_test(queue, a_message_bigger_than_the_bound_fits_an_empty_queue, 0, OVER_NR);
-	tcase_add_loop_test(queue, a_peer_that_does_not_read_holds_up_nobody_else, 0, OVER_NR);
+	over_add(queue, a_full_queue_says_would_block_then_send_ready_once, 2);
+	over_add(queue, a_queue_that_was_never_full_says_nothing, 1);
+	over_add(queue, a_byesignal_passes_a_full_queue, 1);
+	over_add(queue, a_queue_holds_as_much_as_was_asked_for, 2);
+	over_add(queue, a_message_bigger_than_the_bound_fits_an_empty_queue, 1);
+	over_add(queue, a_peer_that_does_not_read_holds_up_nobody_else, 1);
 	return suite;
 }
 

@@ -344,10 +344,10 @@ static Suite *suite_of_engine_memory(void)
 	Suite *suite = suite_create("engine memory");
 	TCase *warm = suite_case(suite, "warm", 120), *failing_case = suite_case(suite, "failing", 120);
 
-	tcase_add_loop_test(warm, a_warm_engine_allocates_nothing, 0, OVER_NR);
-	tcase_add_loop_test(warm, a_warm_engine_allocates_nothing_for_bodies_it_has_seen, 0, OVER_NR);
-	tcase_add_loop_test(failing_case, any_one_allocation_may_fail, 0, OVER_NR);
-	tcase_add_loop_test(failing_case, all_allocations_may_fail_from_any_one_on, 0, OVER_NR);
+	over_add(warm, a_warm_engine_allocates_nothing, 1);
+	over_add(warm, a_warm_engine_allocates_nothing_for_bodies_it_has_seen, 1);
+	over_add(failing_case, any_one_allocation_may_fail, 1);
+	over_add(failing_case, all_allocations_may_fail_from_any_one_on, 1);
 	return suite;
 }
 

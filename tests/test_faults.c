@@ -439,19 +439,19 @@ static Suite *suite_of_faults(void)
 	TCase *idle = suite_case(suite, "idle", 30);
 
 	if (os_exhaustion_is_real())
-		tcase_add_loop_test(descriptors, a_listener_pauses_while_no_descriptor_is_to_be_had, 0, OVER_NR);
-	tcase_add_loop_test(descriptors, a_listener_pauses_while_no_channel_is_left, 0, OVER_NR);
-	tcase_add_loop_test(descriptors, a_call_without_a_descriptor_gives_limit_reached, 0, OVER_NR);
+		over_add(descriptors, a_listener_pauses_while_no_descriptor_is_to_be_had, 1);
+	over_add(descriptors, a_listener_pauses_while_no_channel_is_left, 1);
+	over_add(descriptors, a_call_without_a_descriptor_gives_limit_reached, 1);
 	tcase_add_test(descriptors, an_engine_without_a_descriptor_gives_limit_reached);
 	tcase_add_test(descriptors, a_pollable_without_a_descriptor_gives_limit_reached);
-	tcase_add_loop_test(forked, in_a_child_of_fork_calls_give_not_allowed_and_the_parent_never_notices, 0, OVER_NR);
-	tcase_add_loop_test(forked, a_child_may_destroy_its_copy_at_any_moment, 0, OVER_NR);
+	over_add(forked, in_a_child_of_fork_calls_give_not_allowed_and_the_parent_never_notices, 1);
+	over_add(forked, a_child_may_destroy_its_copy_at_any_moment, 1);
 	tcase_add_test(forked, a_child_may_destroy_what_threads_of_the_parent_wait_in);
-	tcase_add_loop_test(pipes, sigpipe_is_left_as_it_was, 0, OVER_NR);
-	tcase_add_loop_test(pipes, sigpipe_never_reaches_the_application, 0, OVER_NR);
+	over_add(pipes, sigpipe_is_left_as_it_was, 1);
+	over_add(pipes, sigpipe_never_reaches_the_application, 1);
 	tcase_add_test(init, an_engine_without_init_gives_not_initialized);
 	tcase_add_test(init, init_counts);
-	tcase_add_loop_test(init, deinit_with_an_engine_alive_waits_for_its_end, 0, OVER_NR);
+	over_add(init, deinit_with_an_engine_alive_waits_for_its_end, 1);
 	tcase_add_test(init, init_and_deinit_from_many_threads);
 	tcase_add_test(idle, an_idle_engine_does_not_wake_up);
 	return suite;

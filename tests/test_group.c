@@ -469,7 +469,7 @@ START_TEST(groups_of_one_engine_do_not_mix)
 	tofu_engine *engine = engine_up(NULL);
 
 	for (int i = 0; i < PAIRS; i++)
-		pair_between(&pairs[i], i % OVER_NR, side_in(engine), side_in(engine));
+		pair_between(&pairs[i], over_some(i), side_in(engine), side_in(engine));
 	for (int n = 0; n < 20; n++)
 		for (int i = 0; i < PAIRS; i++)
 			pair_talk(&pairs[(i * 5 + n) % PAIRS]);
@@ -493,7 +493,7 @@ START_TEST(several_engines_live_in_one_process)
 	for (int i = 0; i < ENGINES; i++)
 		engines[i] = engine_up(NULL);
 	for (int i = 0; i < ENGINES; i++)
-		pair_between(&pairs[i], i % OVER_NR, side_in(engines[i]), side_in(engines[(i + 1) % ENGINES]));
+		pair_between(&pairs[i], over_some(i), side_in(engines[i]), side_in(engines[(i + 1) % ENGINES]));
 	for (int n = 0; n < 20; n++)
 		for (int i = 0; i < ENGINES; i++)
 			pair_talk(&pairs[i]);
@@ -691,33 +691,32 @@ static Suite *suite_of_group(void)
 	TCase *several = suite_case(suite, "several", 30), *destroy = suite_case(suite, "destroy", 60);
 
 	tcase_add_test(receive, receive_gives_timeout_when_nothing_comes);
-	tcase_add_loop_test(receive, a_message_wakes_a_thread_that_waits_for_ever, 0, OVER_NR);
+	over_add(receive, a_message_wakes_a_thread_that_waits_for_ever, 1);
 	tcase_add_test(update, an_update_without_a_message_is_an_empty_signal);
 	tcase_add_test(update, an_update_with_a_message_keeps_all_but_its_status);
 	tcase_add_test(update, updates_of_many_threads_all_arrive_each_threads_in_order);
 	tcase_add_test(update, an_update_wakes_a_thread_that_waits_for_ever);
 	tcase_add_test(update, no_wake_up_is_lost_between_threads);
-	tcase_add_loop_test(pollable, a_pollable_is_raised_as_long_as_messages_wait, 0, OVER_NR);
+	over_add(pollable, a_pollable_is_raised_as_long_as_messages_wait, 1);
 	tcase_add_test(pollable, a_pollable_is_raised_by_updates);
 	tcase_add_test(pollable, a_pollable_asked_for_late_is_raised_at_once);
-	tcase_add_loop_test(pollable, a_foreign_loop_on_pollables_misses_nothing, 0, OVER_NR);
+	over_add(pollable, a_foreign_loop_on_pollables_misses_nothing, 1);
 	tcase_add_test(drain, drain_of_nothing_is_done_at_once);
-	tcase_add_loop_test(drain, what_was_drained_arrives, 0, OVER_NR);
-	tcase_add_loop_test(drain, what_was_drained_arrives_at_one_that_reads_later, 0, OVER_NR);
-	tcase_add_loop_test(drain, drain_gives_timeout_while_the_peer_does_not_read, 0, OVER_NR);
-	tcase_add_loop_test(drain, drain_of_a_group_does_not_wait_for_another, 0, OVER_NR);
+	over_add(drain, what_was_drained_arrives, 1);
+	over_add(drain, what_was_drained_arrives_at_one_that_reads_later, 1);
+	over_add(drain, drain_gives_timeout_while_the_peer_does_not_read, 1);
+	over_add(drain, drain_of_a_group_does_not_wait_for_another, 1);
 	tcase_add_test(several, groups_of_one_engine_do_not_mix);
 	tcase_add_test(several, several_engines_live_in_one_process);
 	tcase_add_test(destroy, null_arguments_give_not_allowed);
-	tcase_add_loop_test(destroy, destroying_a_group_closes_its_channels_without_notices, 0, OVER_NR);
+	over_add(destroy, destroying_a_group_closes_its_channels_without_notices, 1);
 	tcase_add_test(destroy, a_receive_that_waits_in_a_group_being_destroyed_gives_shutdown_started);
 	tcase_add_test(destroy, a_receive_that_waits_in_an_engine_being_destroyed_gives_shutdown_started);
-	tcase_add_loop_test(destroy, a_drain_that_waits_in_an_engine_being_destroyed_gives_shutdown_started, 0,
-	                    OVER_NR);
-	tcase_add_loop_test(destroy, an_engine_is_destroyed_with_everything_in_flight, 0, OVER_NR);
+	over_add(destroy, a_drain_that_waits_in_an_engine_being_destroyed_gives_shutdown_started, 1);
+	over_add(destroy, an_engine_is_destroyed_with_everything_in_flight, 1);
 	tcase_add_test(destroy, an_engine_with_nothing_in_it_is_created_and_destroyed_a_hundred_times);
-	tcase_add_loop_test(destroy, messages_outlive_their_engine, 0, OVER_NR);
-	tcase_add_loop_test(destroy, messages_of_one_engine_may_be_posted_in_another, 0, OVER_NR);
+	over_add(destroy, messages_outlive_their_engine, 1);
+	over_add(destroy, messages_of_one_engine_may_be_posted_in_another, 1);
 	return suite;
 }
 

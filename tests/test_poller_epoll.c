@@ -484,7 +484,7 @@ static Suite *suite_of_poller_epoll(void)
 	Suite *s = suite_create("poller_epoll");
 	TCase *tc = suite_case(s, "engine", 60);
 
-	tcase_add_loop_test(tc, an_engine_destroyed_in_a_child_goes_on_in_the_parent, 0, OVER_NR);
+	over_add(tc, an_engine_destroyed_in_a_child_goes_on_in_the_parent, 1);
 	add_refusals(s);
 	add_own(s);
 	return s;

@@ -149,7 +149,7 @@ START_TEST(all_of_this_at_once)
 		                 { .what = server_restarted } };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		all[i].transport = (int)(i + (size_t)_i) % OVER_NR;
+		all[i].transport = over_some((int)i + _i);
 		ck_status(tofu_thread_start(&all[i].thread, run_at_once, &all[i]), TOFU_OK);
 	}
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -162,11 +162,11 @@ static Suite *suite_of_reconnect(void)
 	Suite *suite = suite_create("reconnect");
 	TCase *tc = suite_case(suite, "reconnect", 60);
 
-	tcase_add_loop_test(tc, a_thousand_rounds_on_one_thread, 0, OVER_NR);
-	tcase_add_loop_test(tc, a_thousand_rounds_on_two_threads, 0, OVER_NR);
-	tcase_add_loop_test(tc, a_client_may_be_earlier_than_its_server, 0, OVER_NR);
-	tcase_add_loop_test(tc, a_server_may_be_restarted_under_its_client, 0, OVER_NR);
-	tcase_add_loop_test(tc, all_of_this_at_once, 0, OVER_NR);
+	over_add(tc, a_thousand_rounds_on_one_thread, 1);
+	over_add(tc, a_thousand_rounds_on_two_threads, 1);
+	over_add(tc, a_client_may_be_earlier_than_its_server, 1);
+	over_add(tc, a_server_may_be_restarted_under_its_client, 1);
+	over_add(tc, all_of_this_at_once, 1);
 	return suite;
 }
 

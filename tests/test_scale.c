@@ -215,9 +215,9 @@ static Suite *suite_of_scale(void)
 	Suite *suite = suite_create("scale");
 	TCase *tc = suite_case(suite, "scale", 120);
 
-	tcase_add_loop_test(tc, a_thousand_connections_talk_at_once, 0, OVER_NR);
-	tcase_add_loop_test(tc, a_hundred_thousand_echoes_lose_nothing, 0, OVER_NR);
-	tcase_add_loop_test(tc, ten_thousand_connections_leave_nothing_behind, 0, OVER_NR);
+	over_add(tc, a_thousand_connections_talk_at_once, 1);
+	over_add(tc, a_hundred_thousand_echoes_lose_nothing, 1);
+	over_add(tc, ten_thousand_connections_leave_nothing_behind, 1);
 	return suite;
 }
 

@@ -122,6 +122,11 @@ void os_drop_descriptor(int descriptor)
 
 /* sockets */
 
+bool os_has_unix_sockets(void)
+{
+	return true;
+}
+
 unsigned os_wait(intptr_t handle, unsigned bits, int64_t timeout_ns)
 {
 	int64_t deadline = now_ns() + timeout_ns;

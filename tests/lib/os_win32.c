@@ -405,6 +405,24 @@ void os_drop_descriptor(int descriptor)
 
 /* sockets */
 
+bool os_has_unix_sockets(void)
+{
+	static int known; /* 1: yes, -1: no */
+	WSADATA data;
+	SOCKET s;
+
+	if (known == 0) {
+		if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+			ck_abort_msg("no Winsock");
+		s = socket(AF_UNIX, SOCK_STREAM, 0);
+		known = s != INVALID_SOCKET ? 1 : -1;
+		if (s != INVALID_SOCKET)
+			closesocket(s);
+		WSACleanup();
+	}
+	return known > 0;
+}
+
 static bool is_socket(intptr_t handle)
 {
 	int type, len = sizeof type;

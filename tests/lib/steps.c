@@ -32,6 +32,40 @@ const struct tofu_transport *over_transport(int transport)
 	return transport == OVER_TCP ? tofu_tcp() : tofu_unix();
 }
 
+bool over_here(int transport)
+{
+	return transport == OVER_TCP || os_has_unix_sockets();
+}
+
+int over_some(int i)
+{
+	return over_here(i % OVER_NR) ? i % OVER_NR : OVER_TCP;
+}
+
+static void say_skipped(const TTest *test, int transport, int times)
+{
+	printf("skipped: %s over %s, %d of them: this system has no such sockets\n", test->name, over_scheme(transport),
+	       times);
+}
+
+void over_add(TCase *tc, const TTest *test, int times)
+{
+	for (int transport = 0; transport < OVER_NR; transport++)
+		if (!over_here(transport))
+			say_skipped(test, transport, times);
+	for (int i = 0; i < times * OVER_NR; i++)
+		if (over_here(i % OVER_NR))
+			tcase_add_loop_test(tc, test, i, i + 1);
+}
+
+void over_need(TCase *tc, const TTest *test, int transport)
+{
+	if (over_here(transport))
+		tcase_add_test(tc, test);
+	else
+		say_skipped(test, transport, 1);
+}
+
 unsigned rounds(unsigned n)
 {
 	const char *quick = getenv("TOFU_TEST_QUICK");
@@ -603,7 +637,8 @@ void echo_start(struct echo *echo, tofu_engine *engine)
 	memset(echo, 0, sizeof *echo);
 	echo->side = side_in(engine);
 	for (int i = 0; i < OVER_NR; i++)
-		listen_over(&echo->side, i, &echo->at[i]);
+		if (over_here(i))
+			listen_over(&echo->side, i, &echo->at[i]);
 	works(tofu_thread_start(&echo->thread, echo_run, echo));
 }
 

@@ -43,8 +43,17 @@ void works_at(const char *file, int line, const char *call, enum tofu_status st)
 		}                                                                                                      \
 	} while (0)
 
-/* The transports that a case loops over: tcase_add_loop_test(tc, name, 0, OVER_NR), and _i is one of them. */
+/* The transports that a case loops over. */
 enum { OVER_TCP, OVER_UDS, OVER_NR };
+
+/** Has this system got it? */
+bool over_here(int transport);
+/** The transport number i, counted round among those that this system has. */
+int over_some(int i);
+/** Add a loop of so many times each transport: it is _i % OVER_NR. What cannot be had here is skipped, and that is printed. */
+void over_add(TCase *tc, const TTest *test, int times);
+/** Add a test that needs that transport. */
+void over_need(TCase *tc, const TTest *test, int transport);
 
 const char *over_scheme(int transport);
 /** An address to listen on where the system picks the rest. */
