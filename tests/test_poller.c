@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a poller promises, on every backend and over every kind of socket. A new backend is one line in the table.
+ * What a poller promises, on every backend and over every kind of socket. A new backend is one line in lib/pollers_*.c.
  *
  * Absence of an event is asserted only where its cause is known to be there: the event was reported before, then the
  * interest was withdrawn. Times are asserted from below only. Linked with --wrap=malloc,calloc,realloc.
@@ -14,30 +14,20 @@
 
 #include "lib/harness.h"
 #include "lib/os.h"
+#include "lib/pollers.h"
 #include "lib/sockets.h"
 #include "platform/platform.h"
 #include "reactor/poller.h"
 
-/* clang-format off */
-static const struct backend {
-	const char *name;
-	enum tofu_poller_kind kind;
-} backends[] = {
-	{ "poll", TOFU_POLLER_POLL },
-	{ "epoll", TOFU_POLLER_EPOLL },
-};
-/* clang-format on */
+enum { ROOM = 64 };
 
-enum {
-	BACKENDS = sizeof backends / sizeof backends[0],
-	/* a loop test's index is a backend and a kind of socket; for tests where the kind says nothing, a backend */
-	WORLDS = BACKENDS * SOCKETS_KINDS,
-	ROOM = 64,
-};
+/* A loop test's index is a backend and a kind of socket; for tests where the kind says nothing, a backend. */
+#define BACKENDS pollers_count
+#define WORLDS (pollers_count * SOCKETS_KINDS)
 
 /* A poller, a listener to connect to, and the last batch. */
 struct world {
-	const struct backend *backend;
+	const struct pollers_backend *backend;
 	struct tofu_poller *p;
 	struct sockets_listener l;
 	struct tofu_poll_event events[ROOM];
@@ -65,7 +55,7 @@ static void stop(void)
 static bool begin_on(struct world *w, int backend, enum sockets_kind kind)
 {
 	memset(w, 0, sizeof *w);
-	w->backend = &backends[backend];
+	w->backend = &pollers[backend];
 	if (!sockets_have(kind))
 		return false;
 	ck_status(tofu_poller_create(w->backend->kind, &w->p), TOFU_OK);
@@ -199,8 +189,8 @@ START_TEST(create_gives_the_backend_asked_for)
 {
 	struct tofu_poller *p = NULL;
 
-	ck_status(tofu_poller_create(backends[_i].kind, &p), TOFU_OK);
-	ck_assert_str_eq(p->ops->name, backends[_i].name);
+	ck_status(tofu_poller_create(pollers[_i].kind, &p), TOFU_OK);
+	ck_assert_str_eq(p->ops->name, pollers[_i].name);
 	ck_assert_uint_eq(p->reads_asked, 0);
 	tofu_poller_destroy(p);
 }
@@ -256,8 +246,8 @@ static void expect_backend(enum tofu_poller_kind kind, const char *name)
 
 START_TEST(the_variable_names_the_backend_where_there_is_no_preference)
 {
-	os_set_variable("TOFU_POLLER", backends[_i].name);
-	expect_backend(TOFU_POLLER_AUTO, backends[_i].name);
+	os_set_variable("TOFU_POLLER", pollers[_i].name);
+	expect_backend(TOFU_POLLER_AUTO, pollers[_i].name);
 }
 END_TEST
 
@@ -267,7 +257,7 @@ START_TEST(a_preference_overrides_the_variable)
 
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		os_set_variable("TOFU_POLLER", names[i]);
-		expect_backend(backends[_i].kind, backends[_i].name);
+		expect_backend(pollers[_i].kind, pollers[_i].name);
 	}
 }
 END_TEST
@@ -288,8 +278,8 @@ END_TEST
 
 static bool in_this_build(const char *name)
 {
-	for (size_t i = 0; i < BACKENDS; i++)
-		if (strcmp(backends[i].name, name) == 0)
+	for (int i = 0; i < BACKENDS; i++)
+		if (strcmp(pollers[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -506,6 +496,156 @@ START_TEST(interest_that_was_dropped_reports_nothing_and_resumed_reports_all)
 }
 END_TEST
 
+/* Level, not edge: when it came says nothing. */
+START_TEST(data_that_is_there_before_the_interest_is_reported_at_once)
+{
+	struct world w;
+	struct line a;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, TOFU_POLL_READ);
+	sockets_send(a.far, "x", 1);
+	expect(&w, &a.item, TOFU_POLL_READ); /* it has arrived */
+	want(&w, &a, 0);
+	expect_nothing_now(&w);
+	want(&w, &a, TOFU_POLL_READ);
+	wait_once(&w, ROOM, 0);
+	ck_assert_uint_eq(w.count, 1);
+	ck_assert_uint_eq(ready_of(&w, &a.item), TOFU_POLL_READ);
+	close_line(&w, &a);
+	end(&w);
+}
+END_TEST
+
+/* Interest that changes while the poller waits for what was declared before: a wait for no time has taken note of that. */
+
+START_TEST(interest_widened_while_pending_reports_what_is_new)
+{
+	struct world w;
+	struct line a;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, TOFU_POLL_READ);
+	for (int i = 0; i < 3; i++) {
+		expect_nothing_now(&w);
+		want(&w, &a, TOFU_POLL_READ | TOFU_POLL_WRITE);
+		expect(&w, &a.item, TOFU_POLL_WRITE);
+		want(&w, &a, TOFU_POLL_READ);
+	}
+	expect_nothing_now(&w);
+	want(&w, &a, TOFU_POLL_READ | TOFU_POLL_WRITE);
+	wait_once(&w, ROOM, 0); /* also for one that only looks */
+	ck_assert_uint_eq(ready_of(&w, &a.item), TOFU_POLL_WRITE);
+	close_line(&w, &a);
+	end(&w);
+}
+END_TEST
+
+static char bulk[65536];
+
+/* Send until nothing more fits; how much that was. */
+static size_t fill(intptr_t socket)
+{
+	struct tofu_iov iov = { bulk, sizeof bulk };
+	enum tofu_status st;
+	size_t all = 0;
+	size_t done;
+
+	while ((st = tofu_socket_send(socket, &iov, 1, &done)) == TOFU_OK)
+		all += done;
+	ck_status(st, TOFU_WOULD_BLOCK);
+	return all;
+}
+
+static void drain(intptr_t socket, size_t len)
+{
+	while (len > 0)
+		len -= sockets_receive(socket, bulk, len < sizeof bulk ? len : sizeof bulk);
+}
+
+START_TEST(interest_narrowed_while_pending_reports_only_what_is_left)
+{
+	struct world w;
+	struct line a;
+	size_t len;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, 0);
+	len = fill(a.near);
+	want(&w, &a, TOFU_POLL_READ | TOFU_POLL_WRITE);
+	wait_once(&w, ROOM, 2 * TOFU_NS_PER_MS);
+	if (w.count > 0) /* the other side took a little while we slept, and there is room again */
+		len += fill(a.near);
+	want(&w, &a, TOFU_POLL_READ);
+	drain(a.far, len);
+	expect_sleep(&w, 5 * TOFU_NS_PER_MS);
+	sockets_send(a.far, "x", 1);
+	expect(&w, &a.item, TOFU_POLL_READ);
+	want(&w, &a, TOFU_POLL_WRITE);
+	expect(&w, &a.item, TOFU_POLL_WRITE);
+	close_line(&w, &a);
+	end(&w);
+}
+END_TEST
+
+START_TEST(interest_withdrawn_while_pending_reports_nothing_until_it_is_back)
+{
+	struct world w;
+	struct line a;
+	struct line b;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, TOFU_POLL_READ);
+	open_line(&w, &b, TOFU_POLL_READ);
+	for (int i = 0; i < 3; i++) {
+		char got;
+
+		expect_nothing_now(&w);
+		want(&w, &a, 0);
+		sockets_send(a.far, "x", 1);
+		sockets_send(b.far, "x", 1);
+		expect(&w, &b.item, TOFU_POLL_READ);
+		ck_assert_uint_eq(sockets_receive(b.near, &got, 1), 1);
+		expect_sleep(&w, 2 * TOFU_NS_PER_MS);
+		want(&w, &a, TOFU_POLL_READ);
+		expect(&w, &a.item, TOFU_POLL_READ);
+		ck_assert_uint_eq(sockets_receive(a.near, &got, 1), 1);
+	}
+	close_line(&w, &a);
+	close_line(&w, &b);
+	end(&w);
+}
+END_TEST
+
+START_TEST(of_many_changes_before_a_wait_the_last_one_counts)
+{
+	static const unsigned changes[] = { TOFU_POLL_WRITE, 0, TOFU_POLL_READ, TOFU_POLL_READ | TOFU_POLL_WRITE, 0 };
+	enum { CHANGES = sizeof changes / sizeof changes[0] };
+	struct world w;
+	struct line a;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, TOFU_POLL_READ);
+	for (int i = 0; i < CHANGES; i++) {
+		expect_nothing_now(&w);
+		for (int k = 0; k <= i; k++)
+			want(&w, &a, changes[k]);
+		if ((changes[i] & TOFU_POLL_WRITE) != 0)
+			expect(&w, &a.item, TOFU_POLL_WRITE);
+		else
+			expect_sleep(&w, TOFU_NS_PER_MS);
+		want(&w, &a, TOFU_POLL_READ);
+	}
+	close_line(&w, &a);
+	end(&w);
+}
+END_TEST
+
 /* Connections */
 
 START_TEST(a_listener_reports_each_connection_until_it_is_accepted)
@@ -597,6 +737,59 @@ START_TEST(a_peer_that_closed_is_something_to_read)
 	close_far(&a);
 	expect(&w, &a.item, TOFU_POLL_READ);
 	ck_assert_uint_eq(sockets_receive(a.near, &got, 1), 0);
+	expect(&w, &a.item, TOFU_POLL_READ);
+	close_line(&w, &a);
+	end(&w);
+}
+END_TEST
+
+/* 192.0.2.0/24 belongs to nobody; a system that knows may say so at once, or soon. */
+START_TEST(a_connect_to_nowhere_can_be_given_up)
+{
+	struct world w;
+	struct tofu_sockaddr nowhere;
+	struct tofu_poll_item item;
+	intptr_t near;
+	size_t n = 0;
+
+	if (!begin_on(&w, _i, SOCKETS_TCP))
+		return;
+	ck_status(tofu_sockaddr_inet("192.0.2.1", 9, 0, &nowhere, 1, &n), TOFU_OK);
+	if (tofu_socket_connect(&nowhere, &near) == TOFU_WOULD_BLOCK) {
+		add(&w, &item, near, TOFU_POLL_CONNECT);
+		wait_once(&w, ROOM, 20 * TOFU_NS_PER_MS);
+		if (ready_of(&w, &item) == 0)
+			ck_status(tofu_socket_connect_result(near), TOFU_WOULD_BLOCK);
+		else
+			ck_assert_int_ne(tofu_socket_connect_result(near), TOFU_WOULD_BLOCK);
+		tofu_poller_remove(w.p, &item);
+		sockets_close(near);
+		take_back(&w, &item);
+	}
+	expect_nothing_now(&w);
+	end(&w);
+}
+END_TEST
+
+START_TEST(data_and_the_end_after_it_are_reported_until_both_were_read)
+{
+	struct world w;
+	struct line a;
+	char got[8];
+	size_t have = 0;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, TOFU_POLL_READ);
+	expect_nothing_now(&w);
+	sockets_send(a.far, "abc", 3);
+	close_far(&a);
+	for (size_t n = 1; n > 0; have += n) {
+		expect(&w, &a.item, TOFU_POLL_READ);
+		expect(&w, &a.item, TOFU_POLL_READ);
+		n = sockets_receive(a.near, got, 1);
+	}
+	ck_assert_uint_eq(have, 3);
 	expect(&w, &a.item, TOFU_POLL_READ);
 	close_line(&w, &a);
 	end(&w);
@@ -707,7 +900,7 @@ START_TEST(remove_of_what_was_never_added_does_nothing)
 }
 END_TEST
 
-/* Opened where the old one was; the system gives the lowest free descriptor, so numbers do come back. */
+/* Opened where the old one was; systems give free numbers again at once, so they do come back. */
 static void replace_line(struct world *w, struct line *old, struct line *new)
 {
 	tofu_poller_remove(w->p, &old->item);
@@ -734,6 +927,69 @@ START_TEST(a_reused_descriptor_never_reports_for_the_item_before)
 		replace_line(&w, &lines[i], &lines[i + 1]);
 		reused += lines[i + 1].near == lines[i].near;
 		expect_nothing_now(&w);
+	}
+	ck_assert_int_gt(reused, 0);
+	for (int i = 0; i < ROUNDS; i++)
+		take_back(&w, &lines[i].item);
+	close_line(&w, &lines[ROUNDS]);
+	free(lines);
+	end(&w);
+}
+END_TEST
+
+START_TEST(a_connection_closed_while_pending_is_forgotten)
+{
+	enum { N = 5 };
+	struct world w;
+	struct line lines[N];
+	struct line other;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &other, TOFU_POLL_READ);
+	for (int i = 0; i < N; i++)
+		open_line(&w, &lines[i], i == 0 ? 0 : TOFU_POLL_READ);
+	expect_nothing_now(&w);
+	want(&w, &lines[4], TOFU_POLL_READ | TOFU_POLL_WRITE); /* a change that no wait has seen */
+	for (int i = 0; i < N; i++) {
+		if (i >= 2)
+			sockets_send(lines[i].far, "x", 1); /* also with something to tell */
+		tofu_poller_remove(w.p, &lines[i].item);
+		sockets_close(lines[i].near);
+	}
+	expect_nothing_now(&w);
+	sockets_send(other.far, "x", 1);
+	expect(&w, &other.item, TOFU_POLL_READ);
+	for (int i = 0; i < N; i++) {
+		take_back(&w, &lines[i].item);
+		sockets_close(lines[i].far);
+	}
+	close_line(&w, &other);
+	end(&w);
+}
+END_TEST
+
+START_TEST(a_descriptor_reused_while_the_one_before_was_pending_reports_for_the_new_item)
+{
+	enum { ROUNDS = 50 };
+	struct world w;
+	struct line *lines;
+	int reused = 0;
+
+	if (!begin(&w, _i))
+		return;
+	lines = calloc(ROUNDS + 1, sizeof *lines);
+	ck_assert_ptr_nonnull(lines);
+	open_line(&w, &lines[0], TOFU_POLL_READ);
+	for (int i = 0; i < ROUNDS; i++) {
+		char got;
+
+		expect_nothing_now(&w);
+		replace_line(&w, &lines[i], &lines[i + 1]);
+		reused += lines[i + 1].near == lines[i].near;
+		sockets_send(lines[i + 1].far, "x", 1);
+		expect(&w, &lines[i + 1].item, TOFU_POLL_READ);
+		ck_assert_uint_eq(sockets_receive(lines[i + 1].near, &got, 1), 1);
 	}
 	ck_assert_int_gt(reused, 0);
 	for (int i = 0; i < ROUNDS; i++)
@@ -1180,7 +1436,7 @@ START_TEST(create_without_memory_fails_and_leaves_nothing)
 		bool failed;
 		p = (struct tofu_poller *)&p;
 		watch_memory(n);
-		st = tofu_poller_create(backends[_i].kind, &p);
+		st = tofu_poller_create(pollers[_i].kind, &p);
 		failed = unwatch_memory() >= n;
 		ck_status(st, failed ? TOFU_ALLOCATION_FAILED : TOFU_OK);
 		if (!failed)
@@ -1231,7 +1487,7 @@ START_TEST(growth_without_memory_fails_and_changes_nothing)
 		lines[i].far = ends[1];
 		failures += add_without_memory(&w, &lines[i]);
 	}
-	if (w.backend->kind == TOFU_POLLER_POLL)
+	if (w.backend->kind != TOFU_POLLER_EPOLL) /* which has no memory of its own per item */
 		ck_assert_int_gt(failures, 0);
 	for (size_t i = 0; i < 2 * (N / ROOM + 1); i++) {
 		wait_once(&w, ROOM, TOFU_FOREVER);
@@ -1339,6 +1595,11 @@ static void add_readiness(Suite *s)
 	tcase_add_loop_test(tc, several_ready_at_once_are_one_batch, 0, WORLDS);
 	tcase_add_loop_test(tc, buffered_data_is_reported_until_it_is_read, 0, WORLDS);
 	tcase_add_loop_test(tc, interest_that_was_dropped_reports_nothing_and_resumed_reports_all, 0, WORLDS);
+	tcase_add_loop_test(tc, data_that_is_there_before_the_interest_is_reported_at_once, 0, WORLDS);
+	tcase_add_loop_test(tc, interest_widened_while_pending_reports_what_is_new, 0, WORLDS);
+	tcase_add_loop_test(tc, interest_narrowed_while_pending_reports_only_what_is_left, 0, WORLDS);
+	tcase_add_loop_test(tc, interest_withdrawn_while_pending_reports_nothing_until_it_is_back, 0, WORLDS);
+	tcase_add_loop_test(tc, of_many_changes_before_a_wait_the_last_one_counts, 0, WORLDS);
 }
 
 static void add_connections(Suite *s)
@@ -1348,7 +1609,9 @@ static void add_connections(Suite *s)
 	tcase_add_loop_test(tc, a_listener_reports_each_connection_until_it_is_accepted, 0, WORLDS);
 	tcase_add_loop_test(tc, a_connect_that_succeeds_is_reported, 0, WORLDS);
 	tcase_add_loop_test(tc, a_connect_that_fails_is_reported, 0, BACKENDS);
+	tcase_add_loop_test(tc, a_connect_to_nowhere_can_be_given_up, 0, BACKENDS);
 	tcase_add_loop_test(tc, a_peer_that_closed_is_something_to_read, 0, WORLDS);
+	tcase_add_loop_test(tc, data_and_the_end_after_it_are_reported_until_both_were_read, 0, WORLDS);
 	tcase_add_loop_test(tc, a_peer_that_reset_is_something_to_read, 0, WORLDS);
 	tcase_add_loop_test(tc, a_peer_that_reset_is_reported_to_a_writer, 0, WORLDS);
 	tcase_add_loop_test(tc, a_dead_connection_that_wants_nothing_is_silent_and_lets_the_poller_sleep, 0, WORLDS);
@@ -1361,6 +1624,9 @@ static void add_removal(Suite *s)
 	tcase_add_loop_test(tc, remove_stops_events, 0, WORLDS);
 	tcase_add_loop_test(tc, remove_of_what_was_never_added_does_nothing, 0, BACKENDS);
 	tcase_add_loop_test(tc, a_reused_descriptor_never_reports_for_the_item_before, 0, WORLDS);
+	tcase_add_loop_test(tc, a_connection_closed_while_pending_is_forgotten, 0, WORLDS);
+	tcase_add_loop_test(tc, a_descriptor_reused_while_the_one_before_was_pending_reports_for_the_new_item, 0,
+	                    WORLDS);
 }
 
 static void add_many(Suite *s)
