@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * fork() under a running engine: the child's copies are inert, may be destroyed, and the parent never notices. A child says by
+ * its exit status what went wrong.
+ */
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/steps.h"
+
+struct inherited {
+	struct pair *pair;
+	tofu_msg *msg;
+};
+
+#define CHILD_EXPECTS(call, status)                                                                                    \
+	do {                                                                                                           \
+		enum tofu_status got = (call);                                                                         \
+		if (got != (status)) {                                                                                 \
+			fprintf(stderr, "in the child: %s gave %s\n", #call, tofu_status_name(got));                   \
+			return 1;                                                                                      \
+		}                                                                                                      \
+	} while (0)
+
+static int child_calls(void *context)
+{
+	struct inherited *in = context;
+	tofu_engine *engine = in->pair->client.engine, *fresh;
+	tofu_group *group = in->pair->client.group, *other;
+	struct tofu_stats stats = { .size = sizeof stats };
+	tofu_msg *msg;
+	intptr_t pollable;
+
+	CHILD_EXPECTS(tofu_post(group, &in->msg, NULL), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_receive(group, &msg, 0), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_receive(group, &msg, TOFU_FOREVER), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_update_receiver(group, NULL), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_group_drain(group, TOFU_FOREVER), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_group_pollable(group, &pollable), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_group_create(engine, &other), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_engine_stats(engine, &stats), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_msg_get(engine, TOFU_ALWAYS, &msg), TOFU_NOT_ALLOWED);
+	tofu_engine_destroy(engine);
+	tofu_deinit();
+	/* And may begin anew. */
+	if (!os_threads_after_fork())
+		return 0;
+	CHILD_EXPECTS(tofu_init(), TOFU_OK);
+	CHILD_EXPECTS(tofu_engine_create(NULL, &fresh), TOFU_OK);
+	tofu_engine_destroy(fresh);
+	tofu_deinit();
+	return 0;
+}
+
+START_TEST(in_a_child_of_fork_calls_give_not_allowed_and_the_parent_never_notices)
+{
+	struct pair p;
+	struct inherited in;
+
+	pair_open(&p, _i, NULL);
+	in.pair = &p;
+	in.msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, "twice");
+	ck_assert_int_eq(os_in_fork(child_calls, &in), 0);
+	/* The connection, the listener and its file are as they were. */
+	pair_talk(&p);
+	if (_i == OVER_UDS)
+		ck_assert(os_file_exists(path_of(p.at.address)));
+	pair_bye(&p);
+	pair_meet(&p);
+	expect_silence(&p.client);
+	expect_silence(&p.server);
+	tofu_msg_put(&in.msg);
+	pair_close(&p);
+}
+END_TEST
+
+static int child_destroys_a_busy_engine(void *context)
+{
+	const struct pair *p = context;
+
+	tofu_engine_destroy(p->client.engine);
+	return 0;
+}
+
+START_TEST(a_child_may_destroy_its_copy_at_any_moment)
+{
+	struct pair p;
+
+	pair_open(&p, _i, NULL);
+	for (unsigned i = 0; i < rounds(50); i++) {
+		/* The engine's thread is somewhere in its work when fork() copies it. */
+		for (int n = 0; n < 20; n++)
+			say(&p.client, p.client_channel, TOFU_SIGNAL, 0, "work");
+		ck_assert_int_eq(os_in_fork(child_destroys_a_busy_engine, &p), 0);
+		for (int n = 0; n < 20; n++) {
+			tofu_msg *msg = expect_peer(&p.server, TOFU_SIGNAL);
+
+			tofu_msg_put(&msg);
+		}
+	}
+	pair_talk(&p);
+	pair_bye(&p);
+	pair_close(&p);
+}
+END_TEST
+
+/* Threads of the parent wait in the library; in the child they are not there, though its memory says so. */
+struct waiting {
+	struct side side;
+	struct tofu_thread thread;
+	atomic_llong id;
+	enum tofu_status status;
+};
+
+static void wait_for_ever(void *context)
+{
+	struct waiting *w = context;
+	tofu_msg *msg;
+
+	atomic_store(&w->id, os_thread_id());
+	w->status = tofu_receive(w->side.group, &msg, TOFU_FOREVER);
+	tofu_msg_put(&msg);
+}
+
+static int child_destroys_all(void *context)
+{
+	const struct waiting *w = context;
+
+	(void)tofu_group_destroy(w[0].side.group);
+	tofu_engine_destroy(w[0].side.engine);
+	return 0;
+}
+
+START_TEST(a_child_may_destroy_what_threads_of_the_parent_wait_in)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct waiting w[2] = { { .side = side_in(engine) }, { .side = side_in(engine) } };
+
+	for (int i = 0; i < 2; i++) {
+		ck_status(tofu_thread_start(&w[i].thread, wait_for_ever, &w[i]), TOFU_OK);
+		eventually(atomic_load(&w[i].id) != 0);
+		must(os_await_sleeping(atomic_load(&w[i].id)), "the thread does not wait");
+	}
+	ck_assert_int_eq(os_in_fork(child_destroys_all, w), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_status(tofu_update_receiver(w[i].side.group, NULL), TOFU_OK);
+		tofu_thread_join(&w[i].thread);
+		ck_status(w[i].status, TOFU_OK);
+	}
+	engine_down(engine);
+}
+END_TEST
+
+static Suite *suite_of_fork(void)
+{
+	Suite *suite = suite_create("fork_posix");
+	TCase *forked = suite_case(suite, "fork", 60);
+
+	over_add(forked, in_a_child_of_fork_calls_give_not_allowed_and_the_parent_never_notices, 1);
+	over_add(forked, a_child_may_destroy_its_copy_at_any_moment, 1);
+	tcase_add_test(forked, a_child_may_destroy_what_threads_of_the_parent_wait_in);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_fork());
+}
