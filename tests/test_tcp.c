@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <tofu/tcp.h>
+#include <tofu/tofu.h>
 
 #include "lib/harness.h"
 #include "lib/system.h"
@@ -244,6 +245,16 @@ START_TEST(an_abort_drops_what_the_peer_had_not_read)
 }
 END_TEST
 
+static void set_up(void)
+{
+	ck_status(tofu_init(), TOFU_OK);
+}
+
+static void tear_down(void)
+{
+	tofu_deinit();
+}
+
 static Suite *suite_of_tcp(void)
 {
 	Suite *s = suite_create("tcp");
@@ -259,6 +270,7 @@ static Suite *suite_of_tcp(void)
 	tcase_add_test(tc, a_port_taken_on_one_interface_is_in_use_on_all);
 	tcase_add_test(tc, an_address_that_is_not_ours_cannot_be_listened_on);
 	tcase_add_test(tc, an_abort_drops_what_the_peer_had_not_read);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	return s;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <tofu/tcp.h>
+#include <tofu/tofu.h>
 #include <tofu/unix.h>
 
 #include "lib/harness.h"
@@ -646,10 +647,29 @@ START_TEST(many_connections_do_not_get_mixed_up)
 }
 END_TEST
 
+static void set_up(void)
+{
+	ck_status(tofu_init(), TOFU_OK);
+}
+
+static void tear_down(void)
+{
+	tofu_deinit();
+}
+
+static TCase *add_case(Suite *s, const char *name)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	suite_add_tcase(s, tc);
+	return tc;
+}
+
 static Suite *suite_of_transport(void)
 {
 	Suite *s = suite_create("transport");
-	TCase *tc = tcase_create("address");
+	TCase *tc = add_case(s, "address");
 
 	tcase_add_loop_test(tc, a_transport_has_every_operation, 0, KINDS);
 	tcase_add_loop_test(tc, addresses_are_taken_or_refused_by_their_form, 0, (int)(sizeof forms / sizeof forms[0]));
@@ -658,32 +678,28 @@ static Suite *suite_of_transport(void)
 	tcase_add_loop_test(tc, both_ends_know_the_listeners_address, 0, KINDS);
 	tcase_add_loop_test(tc, the_accepting_end_knows_the_connecting_one, 0, KINDS);
 	tcase_add_loop_test(tc, an_address_that_does_not_fit_is_an_error, 0, KINDS);
-	suite_add_tcase(s, tc);
 
-	tc = tcase_create("open");
+	tc = add_case(s, "open");
 	tcase_add_loop_test(tc, accept_before_a_client_would_block, 0, KINDS);
 	tcase_add_loop_test(tc, connect_and_accept_meet, 0, KINDS);
 	tcase_add_loop_test(tc, connect_to_a_closed_listener_fails, 0, KINDS);
 	tcase_add_loop_test(tc, listen_on_a_live_address_gives_address_in_use_and_harms_nobody, 0, KINDS);
 	tcase_add_loop_test(tc, an_address_can_be_listened_on_again_after_close, 0, KINDS);
 	tcase_add_loop_test(tc, a_client_that_left_before_accept_is_no_failure, 0, KINDS);
-	suite_add_tcase(s, tc);
 
-	tc = tcase_create("bytes");
+	tc = add_case(s, "bytes");
 	tcase_add_loop_test(tc, bytes_arrive_both_ways, 0, KINDS);
 	tcase_add_loop_test(tc, vectors_are_sent_and_filled_in_order, 0, KINDS);
 	tcase_add_loop_test(tc, receive_with_nothing_there_would_block, 0, KINDS);
 	tcase_add_loop_test(tc, send_into_a_full_buffer_would_block_and_no_byte_is_lost, 0, KINDS);
 	tcase_add_loop_test(tc, many_connections_do_not_get_mixed_up, 0, KINDS);
-	suite_add_tcase(s, tc);
 
-	tc = tcase_create("end");
+	tc = add_case(s, "end");
 	tcase_add_loop_test(tc, after_shutdown_the_peer_reads_to_the_end_and_may_still_answer, 0, KINDS);
 	tcase_add_loop_test(tc, after_an_orderly_close_all_that_was_sent_arrives, 0, KINDS);
 	tcase_add_loop_test(tc, an_abort_disconnects_the_peer, 0, KINDS);
 	tcase_add_loop_test(tc, sending_to_a_peer_that_is_gone_gives_peer_disconnected_and_no_signal, 0, KINDS);
 	tcase_add_loop_test(tc, every_state_can_be_closed_in_every_way_and_nothing_stays_open, 0, KINDS);
-	suite_add_tcase(s, tc);
 	return s;
 }
 

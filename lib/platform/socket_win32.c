@@ -185,13 +185,11 @@ static bool prepare_accepted(SOCKET s)
 
 enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
 {
-	SOCKADDR_STORAGE peer; /* room for any, since not all providers accept none */
-	int peer_len = sizeof peer;
 	int error;
 	SOCKET s;
 
 	*out = TOFU_NO_SOCKET;
-	s = accept(socket_of(listener), (struct sockaddr *)&peer, &peer_len);
+	s = accept(socket_of(listener), NULL, NULL); /* who is gone has no address any more, and must not fail for that */
 	if (s == INVALID_SOCKET) {
 		error = WSAGetLastError();
 		return tofu_socket_accept_status(tofu_plat_status(error, TOFU_ACCEPT_FAILED),
