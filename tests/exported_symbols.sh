@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the libraries export is what lib/*.sym says, no name more, none less; every global of the static ones is tofu_*.
-# And lib/*.sym is what the headers declare.
+# And lib/*.sym is what the headers declare. Windows: nothing but what belongs to it has to be there beside the DLLs.
 set -eu
 
 . "$TOP_SRCDIR/tests/lib/script.sh"
@@ -25,9 +25,25 @@ dynamic() { # library: names in the .so, without the node
 	$NM -D --defined-only "$lib/lib$1.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort
 }
 
-strays() { # library: globals of the .a that are not ours; __odr_asan is the sanitizer's
+# OBJDUMP -p: "[Ordinal/Name Pointer] Table", then "	[   0] name" a line.
+dll() { # DLL
+	$OBJDUMP -p "$1" | tr -d '\r' | awk '/^\[Ordinal\/Name Pointer\]/ { inside = 1; next } inside && NF == 0 { exit }
+		inside { print $NF }' | sort
+}
+
+# The DLLs and programs that are installed, and what they ask for that is neither ours nor Windows'.
+foreign() {
+	for file in "$STAGE$BINDIR"/*.dll "$STAGE$BINDIR"/*.exe; do
+		$OBJDUMP -p "$file" | sed -n 's/^	DLL Name: //p' | tr -d '\r' | tr '[:upper:]' '[:lower:]' |
+			grep -vxE 'libtofu(-tcp|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
+			sed "s,^,${file##*/}: ,"
+	done
+}
+
+# __odr_asan is the sanitizer's; .refptr.x is how code for Windows comes by a global x.
+strays() { # library: globals of the .a that are not ours
 	# shellcheck disable=SC2086
-	$NM -g --defined-only "$lib/lib$1.a" | awk 'NF == 3 && $3 !~ /^(tofu_|__odr_asan)/ { print $3 }'
+	$NM -g --defined-only "$lib/lib$1.a" | awk 'NF == 3 && $3 !~ /^(\.refptr\.)?(tofu_|__odr_asan)/ { print $3 }'
 }
 
 check() { # library, file with the names that its headers declare
@@ -37,6 +53,11 @@ check() { # library, file with the names that its headers declare
 		dynamic "$1" >"$tmp/dynamic"
 		same "$tmp/listed" "$tmp/dynamic" "lib$1.so exports (+) other names than lib/$1.sym lists (-)"
 	fi
+	for file in "$STAGE$BINDIR/lib$1"-[0-9]*.dll; do
+		[ -e "$file" ] || continue
+		dll "$file" >"$tmp/dynamic"
+		same "$tmp/listed" "$tmp/dynamic" "${file##*/} exports (+) other names than lib/$1.sym lists (-)"
+	done
 	if [ -e "$lib/lib$1.a" ]; then
 		strays "$1" >"$tmp/strays"
 		[ ! -s "$tmp/strays" ] || fail "lib$1.a has globals that are not tofu_*: $(tr '\n' ' ' <"$tmp/strays")"
@@ -50,4 +71,8 @@ for transport in tcp unix; do
 	declared "$transport" | comm -13 "$tmp/tofu" - >"$tmp/$transport"
 	check "tofu-$transport" "$tmp/$transport"
 done
+if [ -n "$EXEEXT" ]; then
+	foreign >"$tmp/foreign"
+	[ ! -s "$tmp/foreign" ] || fail "asks for what Windows does not bring: $(tr '\n' ' ' <"$tmp/foreign")"
+fi
 end

@@ -22,32 +22,38 @@ build() { # program, pkg-config options, other flags, source...
 		$flags $($PKG_CONFIG $options --libs $modules)
 }
 
+# RUNNER: what programs for another system need.
 run() { # what, program
-	timeout 60 "$2" || fail "$1: exit status $?"
+	# shellcheck disable=SC2086
+	timeout 60 $RUNNER "$2" || fail "$1: exit status $?"
 }
 
 try_shared() { # name, source...
 	name=$1
 	shift
-	build "$tmp/$name" '' '' "$@" || { fail "$name, shared: does not build"; return; }
-	LD_LIBRARY_PATH=$lib run "$name, shared" "$tmp/$name"
+	build "$tmp/shared/$name$EXEEXT" '' '' "$@" || { fail "$name, shared: does not build"; return; }
+	LD_LIBRARY_PATH=$lib run "$name, shared" "$tmp/shared/$name$EXEEXT"
 }
 
 # No shared library is in the way here, and every private dependency has to be told.
 try_static() { # name, source...
 	name=$1
 	shift
-	build "$tmp/$name" --static "-L$tmp/static" "$@" || { fail "$name, static: does not build"; return; }
-	run "$name, static" "$tmp/$name"
+	build "$tmp/$name$EXEEXT" --static "-L$tmp/static" "$@" || { fail "$name, static: does not build"; return; }
+	run "$name, static" "$tmp/$name$EXEEXT"
 }
 
 try() { # name, source...
-	[ ! -e "$lib/libtofu.so" ] || try_shared "$@"
+	if [ -e "$lib/libtofu.so" ] || [ -e "$lib/libtofu.dll.a" ]; then
+		try_shared "$@"
+	fi
 	[ ! -e "$tmp/static/libtofu.a" ] || try_static "$@"
 }
 
-mkdir "$tmp/static"
-cp "$lib"/libtofu*.a "$tmp/static" 2>/dev/null || echo 'no static libraries: not tried'
+mkdir "$tmp/shared" "$tmp/static"
+# Windows looks for a DLL where the program is.
+cp "$STAGE$BINDIR"/libtofu*.dll "$tmp/shared" 2>/dev/null || :
+cp "$lib"/libtofu*.a "$tmp/static" 2>/dev/null && rm -f "$tmp"/static/*.dll.a || echo 'no static libraries: not tried'
 
 for module in tofu $modules; do
 	$PKG_CONFIG --exists --print-errors "$module" || fail "pkg-config does not take $module.pc"

@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Windows shows in lib/platform only: nowhere else does code (comments apart) say _WIN32, take a Windows header, or call what only Windows
-# has. There, raw ntdll stays within the files named here.
+# Windows shows in files that end in _win32 only: nowhere else does code (comments apart) take a Windows header, or call what only
+# Windows has. Of those, raw ntdll stays within the ones named here. Which system it is asks lib/platform/os.h, and net.h.
 set -eu
 
 . "$TOP_SRCDIR/tests/lib/script.sh"
 cd "$TOP_SRCDIR"
 
-# The files of lib/platform that may use ntdll and \Device\Afd.
-raw_files=''
+# The files that may use ntdll and \Device\Afd: the one that does, what tests put in its place, and what they look with.
+raw_files='lib/platform/afd_win32.c tests/lib/afd_doubles_win32.c tests/lib/os_win32.c'
 
 word='(^|[^A-Za-z0-9_])'
 raw="$word(Nt|Zw|Rtl)[A-Z][A-Za-z]*[ 	]*\\(|Device..?Afd|IOCTL_AFD|AFD_POLL"
-windows="$word(_?_WIN(32|64)|__MINGW(32|64)__|_MSC_VER|__CYGWIN__)"
-windows="$windows|#[ 	]*include[ 	]*[<\"](win[a-z0-9]*|ws2[a-z]*|mswsock|afunix|iphlpapi|ntdef|ntstatus|process|io)\\.h"
+asks="$word(_?_WIN(32|64)|__MINGW(32|64)__|_MSC_VER|__CYGWIN__)"
+windows="#[ 	]*include[ 	]*[<\"](win[a-z0-9]*|ws2[a-z]*|mswsock|afunix|iphlpapi|ntdef|ntstatus|process|io)\\.h"
 windows="$windows|${word}WSA[A-Za-z]+[ 	]*\\(|${word}WSAE[A-Z]+|${word}(HANDLE|SOCKET|DWORD|OVERLAPPED|SRWLOCK|CONDITION_VARIABLE)[ 	;*]"
 windows="$windows|$word(closesocket|ioctlsocket|GetLastError|SetLastError|CloseHandle|DeviceIoControl|CancelIo|CancelIoEx|CreateThread"
 windows="$windows|_beginthreadex|WaitFor(Single|Multiple)Objects?(Ex)?|(Create|Set|Reset)Event[AW]?|CreateIoCompletionPort|PostQueuedCompletionStatus"
@@ -69,19 +69,22 @@ const char *text = "/*"; // closesocket(s)
  */
 tofu_event_raise(&e); MyNtFunction(x);
 GOOD
-[ "$(code "$tmp/bad.c" | grep -cE "$windows")" -eq 5 ] || fail 'the lint misses a Windows call'
-! code "$tmp/good.c" | grep -E "$windows" || fail 'the lint takes a comment for code'
+[ "$(code "$tmp/bad.c" | grep -cE "$asks|$windows")" -eq 5 ] || fail 'the lint misses a Windows call'
+! code "$tmp/good.c" | grep -E "$asks|$windows" || fail 'the lint takes a comment for code'
 
 for file in $(find include lib tools examples tests bench fuzz -name '*.[ch]' 2>/dev/null | sort); do
 	case $file in
 	tests/stage/* | */build*) continue ;;
-	lib/platform/*)
+	*_win32.[ch])
+		refuse "$file" "$asks" 'asks which system it is, and its name says'
 		case " $raw_files " in
 		*" $file "*) ;;
 		*) refuse "$file" "$raw" 'raw ntdll outside of the files named for it' ;;
 		esac
 		;;
-	*) refuse "$file" "$windows" 'a Windows-only name outside lib/platform' ;;
+	lib/platform/os.h | lib/platform/net.h) refuse "$file" "$windows" 'more than a question' ;;
+	lib/platform/errors.h) refuse "$file" "$asks|$raw" 'more than numbers' ;;
+	*) refuse "$file" "$asks|$windows" 'a Windows-only name outside of the files for Windows' ;;
 	esac
 done
 end

@@ -806,8 +806,8 @@ def room_for_the_crowd():
 
 
 if __name__ == "__main__":
-    if not os.path.exists(ECHO) and os.path.exists(ECHO + ".exe"):
-        print("skipped: the program is for another system")
+    if os.environ.get("EXEEXT"):
+        print("skipped: the programs are stopped by signals, which Windows has none of")
         sys.exit(77)
     if sys.version_info < (3, 9):
         print("skipped: this Python is too old")
