@@ -54,6 +54,18 @@ bool os_file_exists(const char *path);
 /** May only the user use it, as far as files of this system have rights of their own? */
 bool os_file_is_private(const char *path);
 void os_file_remove(const char *path);
+/** Which file it is, whatever its name: another one, even at the same path, has another number while this one lives. */
+uint64_t os_file_number(const char *path);
+/** A new file with this text; the first bytes of one. */
+void os_file_write(const char *path, const char *text);
+void os_file_read(const char *path, char *out, size_t capacity);
+
+void os_make_directory(const char *path);
+/** With the files in it. Fine if there is none. */
+void os_remove_directory(const char *path);
+/** How many files are in it. */
+unsigned os_files_in(const char *path);
+void os_change_directory(const char *path);
 /** Where temporary files go, without a final separator. */
 void os_temporary_directory(char *out, size_t capacity);
 /** A path in the temporary directory where there is no file yet. */

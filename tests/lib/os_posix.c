@@ -213,6 +213,85 @@ void os_file_remove(const char *path)
 	unlink(path);
 }
 
+uint64_t os_file_number(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		ck_abort_msg("%s: %s", path, strerror(errno));
+	return (uint64_t)st.st_ino;
+}
+
+void os_file_write(const char *path, const char *text)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		ck_abort_msg("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+void os_file_read(const char *path, char *out, size_t capacity)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, out, capacity - 1);
+
+	if (fd < 0 || n < 0)
+		ck_abort_msg("%s: %s", path, strerror(errno));
+	out[n] = '\0';
+	close(fd);
+}
+
+void os_make_directory(const char *path)
+{
+	if (mkdir(path, 0700) != 0)
+		ck_abort_msg("%s: %s", path, strerror(errno));
+}
+
+/* Each entry of a directory that is no "." or "..". */
+static unsigned each_file(const char *path, void (*what)(const char *path))
+{
+	DIR *dir = opendir(path);
+	char full[4096];
+	unsigned count = 0;
+
+	if (dir == NULL)
+		return 0;
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		count++;
+		snprintf(full, sizeof full, "%s/%s", path, entry->d_name);
+		if (what != NULL)
+			what(full);
+	}
+	closedir(dir);
+	return count;
+}
+
+static void remove_any(const char *path)
+{
+	if (unlink(path) != 0)
+		os_remove_directory(path);
+}
+
+void os_remove_directory(const char *path)
+{
+	each_file(path, remove_any);
+	rmdir(path);
+}
+
+unsigned os_files_in(const char *path)
+{
+	return each_file(path, NULL);
+}
+
+void os_change_directory(const char *path)
+{
+	if (chdir(path) != 0)
+		ck_abort_msg("%s: %s", path, strerror(errno));
+}
+
 void os_temporary_directory(char *out, size_t capacity)
 {
 	const char *dir = getenv("TMPDIR");

@@ -552,6 +552,119 @@ void os_file_remove(const char *path)
 	DeleteFileW(wide);
 }
 
+static HANDLE open_file(const char *path, DWORD access, DWORD how)
+{
+	wchar_t wide[PATH_CHARS];
+	HANDLE file;
+
+	to_wide(path, wide, PATH_CHARS);
+	file = CreateFileW(wide, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, how,
+	                   FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, NULL);
+	if (file == INVALID_HANDLE_VALUE)
+		ck_abort_msg("%s: %lu", path, GetLastError());
+	return file;
+}
+
+uint64_t os_file_number(const char *path)
+{
+	HANDLE file = open_file(path, FILE_READ_ATTRIBUTES, OPEN_EXISTING);
+	BY_HANDLE_FILE_INFORMATION info;
+
+	if (!GetFileInformationByHandle(file, &info))
+		ck_abort_msg("%s: %lu", path, GetLastError());
+	CloseHandle(file);
+	return (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
+}
+
+void os_file_write(const char *path, const char *text)
+{
+	HANDLE file = open_file(path, GENERIC_WRITE, CREATE_NEW);
+	DWORD n = 0;
+
+	if (!WriteFile(file, text, (DWORD)strlen(text), &n, NULL) || n != strlen(text))
+		ck_abort_msg("%s: %lu", path, GetLastError());
+	CloseHandle(file);
+}
+
+void os_file_read(const char *path, char *out, size_t capacity)
+{
+	HANDLE file = open_file(path, GENERIC_READ, OPEN_EXISTING);
+	DWORD n = 0;
+
+	if (!ReadFile(file, out, (DWORD)capacity - 1, &n, NULL))
+		ck_abort_msg("%s: %lu", path, GetLastError());
+	out[n] = '\0';
+	CloseHandle(file);
+}
+
+void os_make_directory(const char *path)
+{
+	wchar_t wide[PATH_CHARS];
+
+	to_wide(path, wide, PATH_CHARS);
+	if (!CreateDirectoryW(wide, NULL))
+		ck_abort_msg("%s: %lu", path, GetLastError());
+}
+
+static void remove_any(const wchar_t *path);
+
+/* Each entry of a directory that is no "." or "..". */
+static unsigned each_file(const wchar_t *path, void (*what)(const wchar_t *path))
+{
+	wchar_t full[PATH_CHARS];
+	WIN32_FIND_DATAW entry;
+	unsigned count = 0;
+	HANDLE search;
+
+	_snwprintf(full, PATH_CHARS, L"%ls\\*", path);
+	search = FindFirstFileW(full, &entry);
+	if (search == INVALID_HANDLE_VALUE)
+		return 0;
+	do {
+		if (wcscmp(entry.cFileName, L".") == 0 || wcscmp(entry.cFileName, L"..") == 0)
+			continue;
+		count++;
+		_snwprintf(full, PATH_CHARS, L"%ls\\%ls", path, entry.cFileName);
+		if (what != NULL)
+			what(full);
+	} while (FindNextFileW(search, &entry));
+	FindClose(search);
+	return count;
+}
+
+static void remove_any(const wchar_t *path)
+{
+	if (DeleteFileW(path))
+		return;
+	each_file(path, remove_any);
+	RemoveDirectoryW(path);
+}
+
+void os_remove_directory(const char *path)
+{
+	wchar_t wide[PATH_CHARS];
+
+	to_wide(path, wide, PATH_CHARS);
+	remove_any(wide);
+}
+
+unsigned os_files_in(const char *path)
+{
+	wchar_t wide[PATH_CHARS];
+
+	to_wide(path, wide, PATH_CHARS);
+	return each_file(wide, NULL);
+}
+
+void os_change_directory(const char *path)
+{
+	wchar_t wide[PATH_CHARS];
+
+	to_wide(path, wide, PATH_CHARS);
+	if (!SetCurrentDirectoryW(wide))
+		ck_abort_msg("%s: %lu", path, GetLastError());
+}
+
 void os_temporary_directory(char *out, size_t capacity)
 {
 	wchar_t wide[MAX_PATH + 1];

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The steps of the tests of socket files. */
+
+#include "unix_files.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os.h"
+#include "system.h"
+
+char dir[80];
+char path[200];
+
+static void set_up(void)
+{
+	os_fresh_path(dir, sizeof dir);
+	for (char *at = dir; *at != '\0'; at++)
+		if (*at == '\\')
+			*at = '/';
+	os_make_directory(dir);
+	snprintf(path, sizeof path, "%s/a.sock", dir);
+	ck_status(tofu_init(), TOFU_OK);
+}
+
+static void tear_down(void)
+{
+	tofu_deinit();
+	os_remove_directory(dir);
+}
+
+TCase *unix_case(Suite *s, const char *name)
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(s, tc);
+	return tc;
+}
+
+int unix_run(Suite *s)
+{
+	if (os_has_unix_sockets())
+		return harness_run(s);
+	printf("skipped: all of it: this system has no Unix sockets\n");
+	return 77;
+}
+
+struct tofu_sockaddr address_of(const char *at)
+{
+	struct tofu_sockaddr out;
+
+	ck_status(tofu_sockaddr_unix(at, &out), TOFU_OK);
+	return out;
+}
+
+enum tofu_status listen_on(struct tofu_link *listener, const char *at)
+{
+	struct tofu_sockaddr address = address_of(at);
+
+	memset(listener, 0, sizeof *listener);
+	return tofu_unix()->listen(listener, &address);
+}
+
+enum tofu_status connect_to(struct tofu_link *client, const char *at)
+{
+	struct tofu_sockaddr address = address_of(at);
+	unsigned want = TOFU_WRITABLE;
+	enum tofu_status st;
+
+	memset(client, 0, sizeof *client);
+	st = tofu_unix()->connect_start(client, &address, &want);
+	while (st == TOFU_WOULD_BLOCK) {
+		ck_assert(test_wait(client->handle, want));
+		st = tofu_unix()->connect_finish(client, &want);
+		if (st != TOFU_OK && st != TOFU_WOULD_BLOCK)
+			tofu_unix()->close(client, TOFU_CLOSE_ORDERLY);
+	}
+	return st;
+}
+
+void close_link(struct tofu_link *link)
+{
+	tofu_unix()->close(link, TOFU_CLOSE_ORDERLY);
+}
+
+void leave_stale(const char *at)
+{
+	struct tofu_sockaddr address = address_of(at);
+	intptr_t socket;
+
+	ck_status(tofu_socket_listen(&address, &socket), TOFU_OK);
+	tofu_socket_close(socket, TOFU_CLOSE_ORDERLY);
+	ck_assert(os_file_exists(at));
+}
+
+void expect_reachable(const char *at)
+{
+	struct tofu_link client;
+
+	ck_status(connect_to(&client, at), TOFU_OK);
+	close_link(&client);
+}
+
+void make_path(size_t len)
+{
+	memset(path, 'x', sizeof path);
+	memcpy(path, dir, strlen(dir));
+	path[strlen(dir)] = '/';
+	path[len] = '\0';
+}
+
+const char *made_path(void)
+{
+	static struct tofu_sockaddr at;
+	size_t count = 0;
+
+	ck_status(tofu_unix()->resolve("", TOFU_TO_LISTEN, 0, &at, 1, &count), TOFU_OK);
+	ck_assert_uint_eq(count, 1);
+	return tofu_sockaddr_unix_path(&at);
+}

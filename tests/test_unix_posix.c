@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Socket files as only POSIX has them: modes, users, sockets of other types, links, $TMPDIR, and races between processes made
+ * by fork(). The rest is in test_unix.c.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <tofu/unix.h>
+
+#include "lib/harness.h"
+#include "lib/os.h"
+#include "lib/unix_files.h"
+
+/* A socket of another program: bound to path, of that type. */
+static int bind_raw(int type)
+{
+	struct tofu_sockaddr address = address_of(path);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)address.bytes, (socklen_t)address.len), 0);
+	return fd;
+}
+
+static struct stat status_of(const char *at)
+{
+	struct stat st;
+
+	ck_assert_int_eq(lstat(at, &st), 0);
+	return st;
+}
+
+START_TEST(only_the_user_may_connect_whatever_the_umask)
+{
+	static const mode_t masks[] = { 0, 022, 077, 0777 };
+
+	for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
+		mode_t before = umask(masks[i]);
+		struct tofu_link listener;
+
+		ck_status(listen_on(&listener, path), TOFU_OK);
+		umask(before);
+		ck_assert_uint_eq(status_of(path).st_mode & 07777, 0600);
+		close_link(&listener);
+	}
+}
+END_TEST
+
+START_TEST(the_file_stays_when_its_listener_is_forgotten)
+{
+	struct tofu_link listener;
+	int status;
+	pid_t child;
+
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	child = fork();
+	if (child == 0) {
+		tofu_unix()->close(&listener, TOFU_CLOSE_FORGET);
+		_exit(listener.state == NULL && os_file_exists(path) ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	expect_reachable(path);
+	close_link(&listener);
+	ck_assert(!os_file_exists(path));
+}
+END_TEST
+
+/* A full backlog is EAGAIN on Linux, not ECONNREFUSED; a client is told that it could not connect. */
+START_TEST(a_live_listener_with_a_full_backlog_is_never_stolen)
+{
+	enum { MANY = 16 };
+	int owner = bind_raw(SOCK_STREAM);
+	struct tofu_link clients[MANY], thief;
+	enum tofu_status st = TOFU_OK;
+	int count = 0;
+	struct stat before = status_of(path);
+
+	ck_assert_int_eq(listen(owner, 0), 0);
+	while (st == TOFU_OK && count < MANY)
+		st = connect_to(&clients[count++], path);
+	ck_status(st, TOFU_CONNECT_FAILED);
+	ck_status(listen_on(&thief, path), TOFU_ADDRESS_IN_USE);
+	ck_assert_uint_eq(status_of(path).st_ino, before.st_ino);
+	ck_assert_uint_eq(os_files_in(dir), 1);
+	while (count > 0)
+		close_link(&clients[--count]);
+	close(owner);
+}
+END_TEST
+
+START_TEST(a_live_socket_of_another_type_is_never_stolen)
+{
+	static const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET };
+
+	for (size_t i = 0; i < 2; i++) {
+		int owner = bind_raw(types[i]);
+		struct stat before = status_of(path);
+		struct tofu_link thief;
+
+		if (types[i] == SOCK_SEQPACKET)
+			ck_assert_int_eq(listen(owner, 1), 0);
+		ck_status(listen_on(&thief, path), TOFU_ADDRESS_IN_USE);
+		ck_assert_uint_eq(status_of(path).st_ino, before.st_ino);
+		close(owner);
+		ck_assert_int_eq(unlink(path), 0);
+	}
+}
+END_TEST
+
+START_TEST(a_link_to_a_stale_socket_is_still_a_link)
+{
+	struct tofu_link listener;
+	char target[128];
+
+	snprintf(target, sizeof target, "%s/target", dir);
+	leave_stale(target);
+	ck_assert_int_eq(symlink(target, path), 0);
+	ck_status(listen_on(&listener, path), TOFU_ADDRESS_IN_USE);
+	ck_assert(S_ISLNK(status_of(path).st_mode));
+	ck_assert(os_file_exists(target));
+}
+END_TEST
+
+/* races */
+
+enum { RACERS = 12, RACES = 25 };
+
+struct race {
+	int start[2], result[2], finish[2]; /* pipes: start and finish are said by closing them */
+};
+
+static void wait_for_close(int fd)
+{
+	char byte;
+
+	while (read(fd, &byte, 1) < 0 && errno == EINTR)
+		;
+}
+
+static void race_to_listen(const struct race *race)
+{
+	struct tofu_link listener;
+	char result;
+
+	close(race->start[1]);
+	close(race->finish[1]);
+	wait_for_close(race->start[0]);
+	result = (char)listen_on(&listener, path);
+	if (write(race->result[1], &result, 1) != 1)
+		_exit(1);
+	wait_for_close(race->finish[0]);
+	if (result == TOFU_OK)
+		close_link(&listener);
+	_exit(0);
+}
+
+static void expect_one_winner(void)
+{
+	struct race race;
+	int winners = 0;
+	char result;
+
+	ck_assert(pipe(race.start) == 0 && pipe(race.result) == 0 && pipe(race.finish) == 0);
+	for (int i = 0; i < RACERS; i++) {
+		pid_t child = fork();
+
+		ck_assert_int_ge(child, 0);
+		if (child == 0)
+			race_to_listen(&race);
+	}
+	close(race.start[1]);
+	for (int i = 0; i < RACERS; i++) {
+		ck_assert_int_eq(read(race.result[0], &result, 1), 1);
+		winners += result == TOFU_OK;
+		if (result != TOFU_OK)
+			ck_status((enum tofu_status)result, TOFU_ADDRESS_IN_USE);
+	}
+	ck_assert_int_eq(winners, 1);
+	expect_reachable(path);
+	ck_assert_uint_eq(os_files_in(dir), 1);
+	close(race.finish[1]);
+	for (int i = 0; i < RACERS; i++)
+		ck_assert_int_gt(wait(NULL), 0);
+	close(race.start[0]);
+	close(race.result[0]);
+	close(race.result[1]);
+	close(race.finish[0]);
+	ck_assert_uint_eq(os_files_in(dir), 0);
+}
+
+START_TEST(of_many_processes_at_one_stale_path_exactly_one_wins)
+{
+	for (int i = 0; i < RACES; i++) {
+		leave_stale(path);
+		expect_one_winner();
+	}
+}
+END_TEST
+
+START_TEST(of_many_processes_at_one_free_path_exactly_one_wins)
+{
+	for (int i = 0; i < RACES; i++)
+		expect_one_winner();
+}
+END_TEST
+
+enum { OWNERS = 6, TURNS = 150 };
+
+/* Own the path again and again, closing it or dying on it by turns. While it is ours a second lock says so: another
+ * owner at the same time could not have it. */
+static void own_by_turns(const char *witness, unsigned seed)
+{
+	int fd = open(witness, O_RDWR | O_CLOEXEC);
+	int owned = 0;
+
+	if (fd < 0)
+		_exit(1);
+	while (owned < TURNS) {
+		struct tofu_link listener;
+		enum tofu_status st = listen_on(&listener, path);
+
+		if (st == TOFU_ADDRESS_IN_USE)
+			continue;
+		if (st != TOFU_OK || flock(fd, LOCK_EX | LOCK_NB) != 0 || !os_file_exists(path))
+			_exit(2);
+		owned++;
+		flock(fd, LOCK_UN);
+		tofu_unix()->close(&listener, (owned + (int)seed) % 2 ? TOFU_CLOSE_ORDERLY : TOFU_CLOSE_FORGET);
+	}
+	_exit(0);
+}
+
+START_TEST(a_path_never_has_two_owners_at_once)
+{
+	char witness[128];
+	int fd, status;
+
+	snprintf(witness, sizeof witness, "%s/witness", dir);
+	fd = open(witness, O_CREAT | O_RDWR, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	for (unsigned i = 0; i < OWNERS; i++) {
+		pid_t child = fork();
+
+		ck_assert_int_ge(child, 0);
+		if (child == 0)
+			own_by_turns(witness, i);
+	}
+	for (int i = 0; i < OWNERS; i++) {
+		ck_assert_int_gt(wait(&status), 0);
+		ck_assert_int_eq(status, 0);
+	}
+}
+END_TEST
+
+START_TEST(listen_where_the_user_may_not_write_gives_permission_denied)
+{
+	struct tofu_link listener;
+	uid_t user = geteuid();
+
+	ck_assert_int_eq(chmod(dir, 0555), 0);
+	if (user == 0) /* root may write anywhere */
+		ck_assert_int_eq(seteuid(65534), 0);
+	ck_status(listen_on(&listener, path), TOFU_PERMISSION_DENIED);
+	if (user == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	ck_assert_uint_eq(os_files_in(dir), 0);
+}
+END_TEST
+
+static void expect_made_in(const char *directory)
+{
+	const char *made = made_path();
+	size_t len = strlen(directory);
+
+	ck_assert_msg(strncmp(made, directory, len) == 0, "%s is not in %s", made, directory);
+	ck_assert_int_eq(strncmp(made + len, "/tofu-", 6), 0);
+	ck_assert_ptr_null(strchr(made + len + 1, '/'));
+	ck_assert_uint_le(strlen(made), PATH_MAX_BYTES);
+}
+
+/* Where Check does not fork, the next test would find it changed. */
+static const char *temporary_before(void)
+{
+	static char before[1024];
+	const char *now = getenv("TMPDIR");
+
+	snprintf(before, sizeof before, "%s", now != NULL ? now : "");
+	return now != NULL ? before : NULL;
+}
+
+START_TEST(made_paths_are_in_the_users_temporary_directory)
+{
+	const char *before = temporary_before();
+	char slashes[90];
+
+	ck_assert_int_eq(setenv("TMPDIR", dir, 1), 0);
+	expect_made_in(dir);
+	snprintf(slashes, sizeof slashes, "%s//", dir);
+	ck_assert_int_eq(setenv("TMPDIR", slashes, 1), 0);
+	expect_made_in(dir);
+	ck_assert_int_eq(unsetenv("TMPDIR"), 0);
+	expect_made_in("/tmp");
+	ck_assert_int_eq(setenv("TMPDIR", "", 1), 0);
+	expect_made_in("/tmp");
+	ck_assert_int_eq(setenv("TMPDIR", "relative", 1), 0);
+	expect_made_in("/tmp");
+	os_set_variable("TMPDIR", before);
+}
+END_TEST
+
+START_TEST(made_paths_fit_even_if_the_users_directory_is_too_long)
+{
+	const char *before = temporary_before();
+	/* "/tofu-" 16 digits ".sock": 27 bytes after the directory */
+	static const size_t fits[] = { 80, 79 }, too_long[] = { 81, 107, 108, 127, 4000 };
+	char directory[4001];
+
+	memset(directory, 'd', sizeof directory);
+	directory[0] = '/';
+	for (size_t i = 0; i < sizeof fits / sizeof fits[0]; i++) {
+		directory[fits[i]] = '\0';
+		ck_assert_int_eq(setenv("TMPDIR", directory, 1), 0);
+		expect_made_in(directory);
+		directory[fits[i]] = 'd';
+	}
+	for (size_t i = 0; i < sizeof too_long / sizeof too_long[0]; i++) {
+		directory[too_long[i]] = '\0';
+		ck_assert_int_eq(setenv("TMPDIR", directory, 1), 0);
+		expect_made_in("/tmp");
+		directory[too_long[i]] = 'd';
+	}
+	os_set_variable("TMPDIR", before);
+}
+END_TEST
+
+static Suite *suite_of_unix_posix(void)
+{
+	Suite *s = suite_create("unix_posix");
+	TCase *tc;
+
+	tc = unix_case(s, "file");
+	tcase_add_test(tc, only_the_user_may_connect_whatever_the_umask);
+	tcase_add_test(tc, the_file_stays_when_its_listener_is_forgotten);
+
+	tc = unix_case(s, "in use");
+	tcase_add_test(tc, a_live_listener_with_a_full_backlog_is_never_stolen);
+	tcase_add_test(tc, a_live_socket_of_another_type_is_never_stolen);
+	tcase_add_test(tc, a_link_to_a_stale_socket_is_still_a_link);
+
+	tc = unix_case(s, "race");
+	tcase_add_test(tc, of_many_processes_at_one_stale_path_exactly_one_wins);
+	tcase_add_test(tc, of_many_processes_at_one_free_path_exactly_one_wins);
+	tcase_add_test(tc, a_path_never_has_two_owners_at_once);
+
+	tc = unix_case(s, "failure");
+	tcase_add_test(tc, listen_where_the_user_may_not_write_gives_permission_denied);
+
+	tc = unix_case(s, "temporary");
+	tcase_add_test(tc, made_paths_are_in_the_users_temporary_directory);
+	tcase_add_test(tc, made_paths_fit_even_if_the_users_directory_is_too_long);
+	return s;
+}
+
+int main(void)
+{
+	return unix_run(suite_of_unix_posix());
+}
