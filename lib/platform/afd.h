@@ -84,7 +84,7 @@ enum tofu_status tofu_afd_submit(intptr_t helper, struct tofu_afd_poll *poll, in
 
 /**
  * End a poll early, or all that were issued through this helper (NULL). Its packet comes in any case. False: there was
- * nothing pending: it has ended before (the packet is there), or was never under way.
+ * nothing pending: it has ended before (the packet is there), or was never under way. Of NULL, the answer says nothing.
  */
 bool tofu_afd_cancel(intptr_t helper, struct tofu_afd_poll *poll);
 

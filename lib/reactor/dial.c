@@ -59,6 +59,8 @@ static bool watch(struct tofu_reactor *r, struct tofu_chan *c)
 		return true;
 	status = tofu_poller_add(r->poller, &c->poll, c->link.handle);
 	if (status != TOFU_OK) {
+		if (r->poller->advice != NULL)
+			tofu_reactor_log(r, TOFU_LOG_ERROR, "channel %u: %s", c->number, r->poller->advice);
 		tofu_chan_close(r, c, status);
 		return false;
 	}

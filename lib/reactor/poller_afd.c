@@ -78,9 +78,8 @@
  *
  * WAKES. A flag is the wake; the packet only ends the sleep. The first to raise the flag posts, the wait that takes it back
  * does so after taking packets, so nothing is lost, and a burst costs one packet. One without a flag means nothing.
- * Posting takes memory of the kernel. If it has none, all that is under way on some helper is cancelled, which takes
- * none, and ends the sleep as well: the polls are simply asked again. If nothing is under way either, it is tried again, WAKE_TRIES
- * times a millisecond apart, and by whoever wakes next.
+ * Posting takes memory of the kernel. If it has none, all polls are cancelled, which takes none, and ends the sleep as
+ * well: they are simply asked again. If none is under way either, posting is tried again for RING_NS, and by whoever wakes next.
  *
  *
  * WHAT CAN FAIL. create and add: no memory, no handles, no \Device\Afd, no base handle. Nothing has changed then. wait: the
@@ -110,10 +109,10 @@
 enum {
 	SLOTS = 128, /* of a slab, and so polls per helper */
 	BATCH = 256,
-	WAKE_TRIES = 1000,
 };
 
 static const int64_t DRAIN_NS = 10 * TOFU_NS_PER_S;
+static const int64_t RING_NS = TOFU_NS_PER_S;
 
 enum slot_state { FREE, IDLE, ARMED, CANCELLING, LEAVING };
 
@@ -180,14 +179,11 @@ static enum tofu_status grow(struct afd_set *s)
 	return TOFU_OK;
 }
 
-/* Cancel all there is, or only until there was something. */
-static bool cancel_all(struct afd_set *s, bool only_some)
+/* Whether there was anything is not known: of "all", not every system says. */
+static void cancel_all(struct afd_set *s)
 {
-	bool found = false;
-
-	for (struct slab *slab = atomic_load(&s->slabs); slab != NULL && !(found && only_some); slab = slab->next)
-		found |= tofu_afd_cancel(slab->helper, NULL);
-	return found;
+	for (struct slab *slab = atomic_load(&s->slabs); slab != NULL; slab = slab->next)
+		(void)tofu_afd_cancel(slab->helper, NULL);
 }
 
 static void free_slabs(struct afd_set *s)
@@ -245,7 +241,7 @@ static void afd_destroy(struct tofu_poller *p)
 	int64_t deadline_ns = tofu_plat_deadline(DRAIN_NS);
 
 	if (s->under_way > 0)
-		(void)cancel_all(s, false);
+		cancel_all(s);
 	while (s->under_way > 0 && drain_some(s, deadline_ns))
 		;
 	if (s->under_way > 0)
@@ -296,6 +292,10 @@ static void check_alone(struct afd_set *s, intptr_t base)
 #endif
 }
 
+static const char layered[] =
+	"this socket cannot be watched: another product has put a layer over Windows sockets that hides "
+	"what is below (netsh winsock show catalog lists them)";
+
 static enum tofu_status afd_add(struct tofu_poller *p, struct tofu_poll_item *item)
 {
 	struct afd_set *s = set_of(p);
@@ -303,6 +303,7 @@ static enum tofu_status afd_add(struct tofu_poller *p, struct tofu_poll_item *it
 	intptr_t base;
 	enum tofu_status st = tofu_afd_base(item->handle, &base);
 
+	p->advice = st == TOFU_NOT_SUPPORTED ? layered : NULL;
 	if (st == TOFU_OK && tofu_list_empty(&s->free))
 		st = grow(s);
 	if (st != TOFU_OK)
@@ -563,14 +564,19 @@ static enum tofu_status afd_wait(struct tofu_poller *p, struct tofu_poll_event *
 
 /* --- wake --- */
 
-/* False: it could not be told, and has not looked either. */
+/* False: it could not be told, and has not looked by itself either. */
 static bool ring(struct afd_set *s)
 {
-	for (int tries = 0; tries < WAKE_TRIES; tries++) {
-		if (tofu_afd_post(s->port, NULL) == TOFU_OK || cancel_all(s, true) || atomic_load(&s->bell) != RUNG)
+	int64_t deadline_ns = tofu_plat_deadline(RING_NS);
+
+	do {
+		if (tofu_afd_post(s->port, NULL) == TOFU_OK)
 			return true;
+		cancel_all(s);
 		tofu_plat_sleep(TOFU_NS_PER_MS);
-	}
+		if (atomic_load(&s->bell) != RUNG)
+			return true;
+	} while (tofu_plat_now_ns() < deadline_ns);
 	return false;
 }
 
