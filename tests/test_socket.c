@@ -578,11 +578,17 @@ END_TEST
 
 START_TEST(abort_resets_a_tcp_connection)
 {
+	enum os_end end;
+
 	if (!connected(_i))
 		return;
 	tofu_socket_close(t.client, TOFU_CLOSE_ABORT);
 	t.client = TOFU_NO_SOCKET;
-	ck_assert_int_eq(os_read_to_end(t.server, long_enough), t.family == UNIX_FILE ? OS_FIN : OS_RESET);
+	end = os_read_to_end(t.server, long_enough);
+	if (t.family == UNIX_FILE) /* some systems reset these, too */
+		ck_assert_int_ne(end, OS_NOT_THE_END);
+	else
+		ck_assert_int_eq(end, OS_RESET);
 }
 END_TEST
 

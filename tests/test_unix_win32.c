@@ -238,9 +238,9 @@ static void expect_one_winner(struct os_process racers[RACERS], int number)
 		char line[64];
 
 		ck_assert(os_read_line(&racers[i], line, sizeof line, patience));
-		winners += strcmp(line, "ok") == 0;
-		if (strcmp(line, "ok") != 0)
-			ck_assert_str_eq(line, "address_in_use");
+		winners += strcmp(line, tofu_status_name(TOFU_OK)) == 0;
+		if (strcmp(line, tofu_status_name(TOFU_OK)) != 0)
+			ck_assert_str_eq(line, tofu_status_name(TOFU_ADDRESS_IN_USE));
 	}
 	ck_assert_int_eq(winners, 1);
 	expect_reachable(path);

@@ -337,6 +337,16 @@ enum tofu_status tofu_socket_file_beside(const char *path, unsigned nth, char *o
 	return free_path(path, len, "", digits, "", out, capacity);
 }
 
+static char *copy_of(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = malloc(size);
+
+	if (copy != NULL)
+		memcpy(copy, text, size);
+	return copy;
+}
+
 char *tofu_socket_file_full_path(const char *path)
 {
 	wchar_t wide[WIDE_CAPACITY], full[WIDE_CAPACITY];
@@ -344,6 +354,6 @@ char *tofu_socket_file_full_path(const char *path)
 	DWORD len = to_wide(path, wide) ? GetFullPathNameW(wide, WIDE_CAPACITY, full, NULL) : 0;
 
 	if (len == 0 || len >= WIDE_CAPACITY || !to_utf8(full, out, sizeof out))
-		return _strdup(path);
-	return _strdup(out);
+		return copy_of(path);
+	return copy_of(out);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "os.h"
+#include "steps.h"
 #include "system.h"
 
 char dir[80];
@@ -53,7 +54,7 @@ struct tofu_sockaddr address_of(const char *at)
 {
 	struct tofu_sockaddr out;
 
-	ck_status(tofu_sockaddr_unix(at, &out), TOFU_OK);
+	works(tofu_sockaddr_unix(at, &out)); /* also where no test runs: in processes of their own */
 	return out;
 }
 
