@@ -290,6 +290,12 @@ START_TEST(after_an_accident_the_books_balance)
 	const unsigned times = rounds(20);
 	int before = os_descriptors();
 
+	if (accident == PROCESS_IS_KILLED && !os_kill_ends_connections()) {
+		printf("skipped: after_an_accident_the_books_balance:%d: this Wine keeps a killed process's "
+		       "connections\n",
+		       _i);
+		return;
+	}
 	for (unsigned i = 0; i < times; i++)
 		have_an_accident(accident, _i % OVER_NR, &seed);
 	ck_assert_int_eq(os_descriptors(), before);

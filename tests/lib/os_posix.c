@@ -460,6 +460,11 @@ void os_kill(struct os_process *p)
 	kill((pid_t)p->id, SIGKILL);
 }
 
+bool os_kill_ends_connections(void)
+{
+	return true;
+}
+
 static int reap(pid_t pid)
 {
 	int status;

@@ -878,6 +878,12 @@ void os_kill(struct os_process *p)
 	TerminateProcess((HANDLE)(intptr_t)p->id, KILLED);
 }
 
+/* Its server hands the recv() to the client, and waits for the client's word on how that ended. */
+bool os_kill_ends_connections(void)
+{
+	return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL;
+}
+
 int os_reap(struct os_process *p)
 {
 	HANDLE process = (HANDLE)(intptr_t)p->id;
