@@ -58,6 +58,15 @@ struct storm {
 	struct tofu_thread thread;
 };
 
+/* Not take(): the more connections there are, the longer some systems think about each (Wine). */
+static tofu_msg *next(const struct party *party)
+{
+	tofu_msg *msg;
+
+	works(tofu_receive(party->side.group, &msg, 12 * PATIENCE_NS));
+	return msg;
+}
+
 /* The channel may have ended meanwhile; a notice says so. */
 static void control_on(struct party *party, uint16_t channel, int opcode, uint64_t id)
 {
@@ -191,7 +200,7 @@ static void serve(void *context)
 	struct storm *s = context;
 
 	while (s->server.closed < s->size) {
-		tofu_msg *msg = take(&s->server.side);
+		tofu_msg *msg = next(&s->server);
 
 		if (!book_engine(s, &s->server, msg))
 			serve_one(s, msg);
@@ -224,8 +233,10 @@ static void open_all(struct storm *s)
 
 		while (called < s->size && called < met + OPENING)
 			call_next(s, called++);
-		msg = expect_peer(&s->client.side, TOFU_HELLO_RESPONSE);
+		msg = next(&s->client);
 		(void)line_under(&s->client, msg);
+		must(tofu_msg_header(msg)->opcode == TOFU_HELLO_RESPONSE && tofu_msg_header(msg)->status == TOFU_OK,
+		     "instead of an answer to hello: %s", describe(msg));
 		tofu_msg_put(&msg);
 	}
 }
@@ -272,7 +283,7 @@ static void talk(struct storm *s)
 		for (unsigned line = 0; line < s->size; line++)
 			ask(s, line);
 	while (s->client.closed < s->size) {
-		tofu_msg *msg = take(&s->client.side);
+		tofu_msg *msg = next(&s->client);
 
 		if (!book_engine(s, &s->client, msg))
 			hear(s, msg);
@@ -420,7 +431,7 @@ static void choose_from_environment(void)
 static Suite *suite_of_stress(void)
 {
 	Suite *suite = suite_create("stress");
-	TCase *tc = suite_case(suite, "stress", 300);
+	TCase *tc = suite_case(suite, "stress", 600);
 
 	over_add(tc, connections_that_end_in_every_way_while_others_talk_lose_no_message, sizes_count);
 	return suite;
