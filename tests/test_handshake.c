@@ -407,10 +407,11 @@ START_TEST(a_connect_that_never_ends_gives_timeout)
 	tofu_engine *engine;
 	struct side side;
 	char address[256], stuck[300];
-	intptr_t listener = raw_listen(_i, address, sizeof address);
+	intptr_t listener;
 
 	options.handshake_timeout_ms = 100;
 	engine = engine_up(&options);
+	listener = raw_listen(_i, address, sizeof address);
 	side = side_in(engine);
 	ck_status(tofu_engine_register(engine, fake_stuck(_i)), TOFU_OK);
 	snprintf(stuck, sizeof stuck, "stuck|%s", path_of(address));

@@ -117,14 +117,14 @@ static struct raw_frame frame_of(const struct wrong_frame *w)
 
 START_TEST(a_wrong_frame_ends_its_channel_and_no_other)
 {
-	const struct wrong_frame *w = &wrong_frames[_i % WRONG_FRAMES];
+	const struct wrong_frame *w = &wrong_frames[_i / OVER_NR];
 	unsigned char bytes[256];
 	struct scene s;
 	struct raw_frame frame = { .channel = 1, .proto = TOFU_SIGNAL, .id = 1, .body = "good", .body_len = 4 };
 	size_t len;
 	tofu_msg *msg;
 
-	scene_open(&s, _i / WRONG_FRAMES, NULL);
+	scene_open(&s, _i % OVER_NR, NULL);
 	raw_is_accepted(&s);
 	/* good, wrong, good: in one write */
 	len = raw_encode(&frame, bytes);
@@ -147,11 +147,11 @@ END_TEST
 
 START_TEST(a_wrong_first_frame_never_reaches_the_application)
 {
-	const struct wrong_frame *w = &wrong_firsts[_i % WRONG_FIRSTS];
+	const struct wrong_frame *w = &wrong_firsts[_i / OVER_NR];
 	struct scene s;
 	struct raw_frame frame = frame_of(w);
 
-	scene_open(&s, _i / WRONG_FIRSTS, NULL);
+	scene_open(&s, _i % OVER_NR, NULL);
 	raw_send(&s.peer, &frame);
 	must(os_read_to_end(s.peer.socket, PATIENCE_NS) != OS_NOT_THE_END, "%s: the connection is still there",
 	     w->what);
@@ -164,8 +164,8 @@ END_TEST
 
 START_TEST(a_wrong_answer_ends_the_callers_channel)
 {
-	const struct wrong_frame *w = &wrong_answers[_i % WRONG_ANSWERS];
-	const int transport = _i / WRONG_ANSWERS;
+	const struct wrong_frame *w = &wrong_answers[_i / OVER_NR];
+	const int transport = _i % OVER_NR;
 	struct raw_frame frame = frame_of(w);
 	tofu_engine *engine = engine_up(NULL);
 	struct side side = side_in(engine);
