@@ -518,7 +518,7 @@ START_TEST(data_that_is_there_before_the_interest_is_reported_at_once)
 }
 END_TEST
 
-/* Interest that changes while the poller waits for what was declared before: a wait for no time has taken note of that. */
+/* Interest that changes while the poller waits for what was declared before: a wait for no time has noted that. */
 
 START_TEST(interest_widened_while_pending_reports_what_is_new)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What the AFD poller builds on, looked at one call at a time; and the poller when the system says no, which it does not do
- * on demand: doubles of its calls count them, and stand in for one (lib/afd_doubles.h). Windows only.
+ * What the AFD poller builds on, looked at one call at a time; and the poller when the system says no, which it does
+ * not do on demand: doubles of its calls count them, and stand in for one (lib/afd_doubles.h). Windows only.
  *
  * No case leaves a handle open: each begins and ends with the same number.
  */
@@ -212,7 +212,7 @@ static void cancel_plain_on_thread(void *context)
 	*(bool *)context = afd_cancel_plain(helper);
 }
 
-/* Why there is no other way than the exact one: what is not the calling thread's is left alone, and called a success. */
+/* Why only the exact one is used: what is not the calling thread's is left alone, and that is called a success. */
 START_TEST(the_cancel_without_ex_leaves_what_another_thread_has_issued)
 {
 	bool success = false;
@@ -585,6 +585,48 @@ START_TEST(a_burst_of_wakes_is_one_packet)
 	tofu_poller_wake(poller);
 	ck_assert_int_eq(afd_calls(AFD_POST), 2);
 	ck_assert_uint_eq(wait_for(TOFU_FOREVER), 0);
+}
+END_TEST
+
+static void sleep_for(int64_t ns)
+{
+	int64_t before = tofu_plat_now_ns();
+
+	ck_assert_uint_eq(wait_for(ns), 0);
+	ck_assert_int_ge(tofu_plat_now_ns() - before, ns);
+}
+
+/* To the next millisecond, in one call; the system's clock may say that it was not quite enough. */
+START_TEST(a_short_sleep_is_not_a_busy_loop)
+{
+	static const int64_t times[] = { 1, 300000, 1000001, 20000001 };
+
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+		const int before = afd_calls(AFD_TAKE);
+
+		sleep_for(times[i]);
+		ck_assert_int_le(afd_calls(AFD_TAKE) - before, 3);
+	}
+}
+END_TEST
+
+START_TEST(a_sleep_that_the_system_ends_early_goes_on)
+{
+	afd_fail(AFD_TAKE, AFD_TIME_IS_UP, 3);
+	sleep_for(20 * TOFU_NS_PER_MS);
+	ck_assert_int_ge(afd_calls(AFD_TAKE), 4);
+}
+END_TEST
+
+/* Whoever waits to use its memory again hears of it. */
+START_TEST(an_item_that_is_no_longer_busy_ends_the_wait)
+{
+	want(TOFU_POLL_READ);
+	ck_assert_uint_eq(wait_for(0), 0);
+	tofu_poller_remove(poller, &item);
+	ck_assert(item.busy);
+	ck_assert_uint_eq(wait_for(TOFU_FOREVER), 0);
+	ck_assert(!item.busy);
 }
 END_TEST
 
@@ -1071,6 +1113,9 @@ static void add_costs(Suite *s)
 	tcase_add_test(tc, an_interest_that_the_pending_poll_covers_costs_nothing);
 	tcase_add_test(tc, an_interest_that_it_does_not_cover_costs_one_cancel);
 	tcase_add_test(tc, a_burst_of_wakes_is_one_packet);
+	tcase_add_test(tc, a_short_sleep_is_not_a_busy_loop);
+	tcase_add_test(tc, a_sleep_that_the_system_ends_early_goes_on);
+	tcase_add_test(tc, an_item_that_is_no_longer_busy_ends_the_wait);
 	tcase_add_test(tc, a_helper_has_a_bounded_number_of_polls);
 	tcase_add_test(tc, destroy_waits_for_what_is_under_way);
 	tcase_add_test(tc, destroy_that_is_given_no_packets_leaves_everything_to_the_kernel);

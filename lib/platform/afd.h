@@ -3,9 +3,9 @@
 #define TOFU_PLATFORM_AFD_H
 
 /*
- * Windows only: what the AFD poller (reactor/poller_afd.c) asks of the system, and nothing more. Completion ports, polls
- * sent to \Device\Afd, base handles: plain functions over plain types, one system call each (the base handle may take
- * several). No state, no memory, no locks here; who owns what, and when, is told in poller_afd.c.
+ * Windows only: what the AFD poller (reactor/poller_afd.c) asks of the system, and nothing more. Completion ports,
+ * polls sent to \Device\Afd, base handles: plain functions over plain types, one system call each (the base handle may
+ * take several). No state, no memory, no locks here; who owns what, and when, is told in poller_afd.c.
  *
  * Handles are 0 when closed or not opened; *out is 0 after every failure. Threads: any function, any thread.
  */
@@ -28,8 +28,8 @@ enum tofu_afd_event {
 };
 
 /**
- * A poll of one socket. From a submit that succeeded to its packet all of it is the kernel's: it must not move, and nobody
- * else reads or writes it. The layout is the system's: an IO_STATUS_BLOCK, then an AFD_POLL_INFO with one entry.
+ * A poll of one socket. From a submit that succeeded to its packet all of it is the kernel's: it must not move, and
+ * nobody else reads or writes it. The layout is the system's: an IO_STATUS_BLOCK, then an AFD_POLL_INFO with one entry.
  */
 struct tofu_afd_poll {
 	union {
@@ -75,9 +75,9 @@ void tofu_afd_close(intptr_t handle);
 enum tofu_status tofu_afd_base(intptr_t socket, intptr_t *out);
 
 /**
- * Ask for any of these events of the base handle of a socket. TOFU_OK: exactly one packet will come, at once if one of them
- * holds already. Otherwise none will, and the poll is the caller's: TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED: the
- * system has no room for it now; anything else: not of this socket.
+ * Ask for any of these events of the base handle of a socket. TOFU_OK: exactly one packet will come, at once if one of
+ * them holds already. Otherwise none will, and the poll is the caller's: TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED:
+ * the system has no room for it now; anything else: not of this socket.
  */
 enum tofu_status tofu_afd_submit(intptr_t helper, struct tofu_afd_poll *poll, intptr_t base, uint32_t events,
                                  int64_t timeout);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The one file with raw calls into ntdll and \Device\Afd, and the only one that knows completion ports. Each function is
- * one call to the system and what its answer means. What the calls do, and from where that is known, is told in
+ * The one file with raw calls into ntdll and \Device\Afd, and the only one that knows completion ports. Each function
+ * is one call to the system and what its answer means. What the calls do, and from where that is known, is told in
  * reactor/poller_afd.c, which is the only one to use them.
  *
- * A failure here is a lack of something (memory, handles, rights) or says that the thing is impossible; everything else the
- * system might answer is "otherwise". ERROR_FILE_NOT_FOUND, for one, is about no socket path here.
+ * A failure here is a lack of something (memory, handles, rights) or says that the thing is impossible; everything else
+ * the system might answer is "otherwise". ERROR_FILE_NOT_FOUND, for one, is about no socket path here.
  *
  * Who frees: the caller, by tofu_afd_close(). A helper that cannot be bound to the port is closed before it is seen.
  */

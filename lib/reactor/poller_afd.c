@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The Windows backend: polls sent to \Device\Afd, whose ends come as packets out of a completion port. What a wait costs
- * does not grow with what is watched. The calls themselves are in platform/afd_win32.c; what is done with them, is here.
+ * The Windows backend: polls sent to \Device\Afd, whose ends come as packets out of a completion port. What a wait
+ * costs does not grow with what is watched. The calls themselves are in platform/afd_win32.c; what is done with them,
+ * is here.
  *
- * A poll is one question to the kernel: "tell me when any of this holds of this socket". It is answered once, at once if
- * something holds already. So it is level-triggered, but one-shot, and the next wait asks anew as long as there is an
- * interest. An interest is only noted when it is declared (want); all questions are put together, just before the wait.
+ * A poll is one question to the kernel: "tell me when any of this holds of this socket". It is answered once, at once
+ * if something holds already. So it is level-triggered, but one-shot, and the next wait asks anew as long as there is
+ * an interest. An interest is only noted when it is declared (want); all questions are put together, just before the
+ * wait.
  *
  *
  * THE STATES OF A SLOT. Every item that is watched has one; it holds the poll.
@@ -19,52 +21,56 @@
  *     CANCELLING  the kernel   -                   -                       -> LEAVING          report -> IDLE
  *     LEAVING     the kernel   -                   -                       -                   item not busy -> FREE
  *
- * "Covered": the pending poll asks for all that is wanted, and perhaps more. It may go on then, and what nobody wants any
- * more is not reported when it fires: that is one packet for nothing, where a cancel would always be one, and two calls.
- * A poll that asks for less is cancelled, once, and its packet puts the slot back to IDLE, from where it is asked
- * again. Nothing is ever submitted on a poll that has not come back, and there is never a second one for a socket: Windows
- * mixes them up then (found by trio, its notes-to-self/afd-lab.py; mio says the same).
+ * "Covered": the pending poll asks for all that is wanted, and perhaps more. It may go on then, and what nobody wants
+ * any more is not reported when it fires: that is one packet for nothing, where a cancel would always be one, and two
+ * calls. A poll that asks for less is cancelled, once, and its packet puts the slot back to IDLE, from where it is
+ * asked again. Nothing is ever submitted on a poll that has not come back, and there is never a second one for a
+ * socket: Windows mixes them up then (found by trio, its notes-to-self/afd-lab.py; mio says the same).
  *
- * Whatever happened in between, a packet is worth what the slot's state and the item's interest are when it is taken. It
- * is recognized by the poll's address. A slot is free only after its packet, so that an address cannot mean another
- * item; a socket's number can, for Windows gives it to the next socket at once (OpenJDK has lost connects by that, JDK-8282726).
+ * Whatever happened in between, a packet is worth what the slot's state and the item's interest are when it is taken.
+ * It is recognized by the poll's address. A slot is free only after its packet, so that an address cannot mean another
+ * item; a socket's number can, for Windows gives it to the next socket at once (OpenJDK has lost connects by that,
+ * JDK-8282726).
  *
  *
  * THE CALLS, all in platform/afd_win32.c
  *
  *     NtCreateFile(\Device\Afd\tofu, SYNCHRONIZE, share read and write, FILE_OPEN)
- *         A helper: a handle to issue polls through, bound to the port. Sockets themselves stay as they are; a file object
- *         can be bound to one port only, ever, and the application's may have been. Every slab of slots has a helper,
- *         which bounds the polls under way on each: cancelling gets slow with thousands of them (trio #52, wepoll #40).
- *     WSAIoctl(socket, SIO_BASE_HANDLE), if that fails SIO_BSP_HANDLE_POLL, _SELECT, SIO_BSP_HANDLE, and from what these give again
+ *         A helper: a handle to issue polls through, bound to the port. Sockets themselves stay as they are; a file
+ *         object can be bound to one port only, ever, and the application's may have been. Every slab of slots has a
+ *         helper, which bounds the polls under way on each: cancelling gets slow with thousands of them (trio #52,
+ *         wepoll #40).
+ *     WSAIoctl(socket, SIO_BASE_HANDLE), if that fails SIO_BSP_HANDLE_POLL, _SELECT, SIO_BSP_HANDLE, and from what
+ *     these give again
  *         Once per add. \Device\Afd does not know the handles of layered providers. Some of those, against Microsoft's
  *         documentation, intercept the first call, but not the others (wepoll, mio and trio know which).
  *     NtDeviceIoControlFile(helper, no event, no APC, context, status block, 0x12024, poll, size, poll, size)
- *         Timeout INT64_MAX: for ever. (0 is "just look", -1 is 100 ns.) One handle; Exclusive 0. Input and output are the
- *         same memory. PENDING, and SUCCESS as well: one packet. An error: none. With no event and a context, a poll
- *         survives the thread that issued it, so the engine may be destroyed on another.
+ *         Timeout INT64_MAX: for ever. (0 is "just look", -1 is 100 ns.) One handle; Exclusive 0. Input and output are
+ *         the same memory. PENDING, and SUCCESS as well: one packet. An error: none. With no event and a context, a
+ *         poll survives the thread that issued it, so the engine may be destroyed on another.
  *     CancelIoEx(helper, status block)
- *         Of one poll exactly, from any thread. ERROR_NOT_FOUND: nothing was pending there; the packet is on its way, or was
- *         never due. Both are as well. (NtCancelIoFile, without Ex, ends what the calling thread has issued, says SUCCESS
- *         even of nothing, and is not used.) A poll that was cancelled has one packet like any other, and may
- *         even have fired.
+ *         Of one poll exactly, from any thread. ERROR_NOT_FOUND: nothing was pending there; the packet is on its way,
+ *         or was never due. Both are as well. (NtCancelIoFile, without Ex, ends what the calling thread has issued,
+ *         says SUCCESS even of nothing, and is not used.) A poll that was cancelled has one packet like any other, and
+ *         may even have fired.
  *     GetQueuedCompletionStatusEx(port, entries, room, milliseconds)
  *         A batch, oldest first. That order is also what is fair: who has been reported asks again, at the end.
  *     PostQueuedCompletionStatus(port, NULL): a wake. (port, poll): the end of a poll that could not be submitted.
  *
  *
- * THE MEMORY. Slots are in slabs, which never move and are freed by destroy only. add may allocate one, and opens its helper;
- * so wait needs no memory and no handles, and a warm loop allocates nothing. A poll (status block, question, answer) is
- * the kernel's from submit to packet: it writes there when it likes. The packet, and nothing else, ends that: not a cancel,
- * not the socket's end. Therefore an item that is removed with a poll under way is busy until a wait has taken the packet,
- * and there are never more slots than items. Its socket may be closed at once. destroy waits for all packets; if some
- * do not come in DRAIN_NS, it leaves the memory and the handles to the kernel: a leak is better than a wild write.
+ * THE MEMORY. Slots are in slabs, which never move and are freed by destroy only. add may allocate one, and opens its
+ * helper; so wait needs no memory and no handles, and a warm loop allocates nothing. A poll (status block, question,
+ * answer) is the kernel's from submit to packet: it writes there when it likes. The packet, and nothing else, ends
+ * that: not a cancel, not the socket's end. Therefore an item that is removed with a poll under way is busy until a
+ * wait has taken the packet, and there are never more slots than items. Its socket may be closed at once. destroy waits
+ * for all packets; if some do not come in DRAIN_NS, it leaves the memory and the handles to the kernel: a leak is
+ * better than a wild write.
  *
  * A helper is closed only when nothing is under way on it: its polls would go on, on Windows.
  *
  *
- * THE ANSWERS. Status first, then the count; only then the entry, which an end without an answer leaves as we wrote it, to
- * be taken for readiness.
+ * THE ANSWERS. Status first, then the count; only then the entry, which an end without an answer leaves as we wrote it,
+ * to be taken for readiness.
  *
  *     fired         ABORT, CONNECT_FAIL, LOCAL_CLOSE: whatever the item wants; the call that follows finds out which it was
  *                   RECEIVE, DISCONNECT: to read; SEND: to write, or connected; ACCEPT: to accept
@@ -72,26 +78,29 @@
  *     cancelled     asked again, if anything is wanted
  *     failed        whatever the item wants
  *
- * RECEIVE does not come by FIN or RST alone: that is DISCONNECT and ABORT. CONNECT (0x40) is not asked for: it holds of every
- * connected socket. A failed connect is part of every question but ACCEPT, for a transport may connect by reading.
+ * RECEIVE does not come by FIN or RST alone: that is DISCONNECT and ABORT. CONNECT (0x40) is not asked for: it holds of
+ * every connected socket. A failed connect is part of every question but ACCEPT, for a transport may connect by
+ * reading.
  *
  *
- * WAKES. A flag is the wake; the packet only ends the sleep. The first to raise the flag posts, the wait that takes it back
- * does so after taking packets, so nothing is lost, and a burst costs one packet. One without a flag means nothing.
- * Posting takes memory of the kernel. If it has none, all polls are cancelled, which takes none, and ends the sleep as
- * well: they are simply asked again. If none is under way either, posting is tried again for RING_NS, and by whoever wakes next.
+ * WAKES. A flag is the wake; the packet only ends the sleep. The first to raise the flag posts, the wait that takes it
+ * back does so after taking packets, so nothing is lost, and a burst costs one packet. One without a flag means
+ * nothing. Posting takes memory of the kernel. If it has none, all polls are cancelled, which takes none, and ends the
+ * sleep as well: they are simply asked again. If none is under way either, posting is tried again for RING_NS, and by
+ * whoever wakes next.
  *
  *
- * WHAT CAN FAIL. create and add: no memory, no handles, no \Device\Afd, no base handle. Nothing has changed then. wait: the
- * port; or the kernel has no room for another poll, and nothing else has happened. Those polls stay to do. A socket that
- * the kernel does not want to poll is one that failed.
+ * WHAT CAN FAIL. create and add: no memory, no handles, no \Device\Afd, no base handle. Nothing has changed then. wait:
+ * the port; or the kernel has no room for another poll, and nothing else has happened. Those polls stay to do. A socket
+ * that the kernel does not want to poll is one that failed.
  *
  *
- * SOURCES. Microsoft: CancelIoEx, GetQueuedCompletionStatusEx, PostQueuedCompletionStatus, SetFileCompletionNotificationModes, Winsock
- * IOCTLs. IOCTL_AFD_POLL itself is not documented; layout, flags, time-outs, what is reported when, and that SUCCESS
- * posts a packet: Wine's conformance tests (dlls/ws2_32/tests/afd.c), which WineHQ also runs on Windows. Helpers, masks, the fallback
- * for base handles, one poll per socket, re-arming by the packet: wepoll, mio (src/sys/windows), libuv (src/win/poll.c),
- * c-ares (ares_event_win32.c), trio (_io_windows.py). tests/test_poller_afd.c looks at what can be looked at.
+ * SOURCES. Microsoft: CancelIoEx, GetQueuedCompletionStatusEx, PostQueuedCompletionStatus,
+ * SetFileCompletionNotificationModes, Winsock IOCTLs. IOCTL_AFD_POLL itself is not documented; layout, flags,
+ * time-outs, what is reported when, and that SUCCESS posts a packet: Wine's conformance tests
+ * (dlls/ws2_32/tests/afd.c), which WineHQ also runs on Windows. Helpers, masks, the fallback for base handles, one poll
+ * per socket, re-arming by the packet: wepoll, mio (src/sys/windows), libuv (src/win/poll.c), c-ares
+ * (ares_event_win32.c), trio (_io_windows.py). tests/test_poller_afd.c looks at what can be looked at.
  */
 
 #include <stdatomic.h>
@@ -513,7 +522,7 @@ static int64_t left_until(int64_t deadline_ns)
 	return left > 0 ? left : 0;
 }
 
-/* Up, so that a deadline has passed when the wait for it is over. What is longer than an int (24 days) is done in parts. */
+/* Up, so that a deadline has passed when the wait is over. What is longer than an int (24 days) is done in parts. */
 static int32_t milliseconds_of(int64_t timeout_ns)
 {
 	if (timeout_ns < 0)
@@ -530,8 +539,8 @@ static bool hear_bell(struct afd_set *s)
 }
 
 /*
- * Again, if all that came was cancelled, or is not wanted any more: it is asked anew, then. An item is cancelled at most once
- * for one interest, so that ends. And again, if the system came back early.
+ * Again, if all that came was cancelled, or is not wanted any more: it is asked anew, then. An item is cancelled at
+ * most once for one interest, so that ends. And again, if the system came back early.
  */
 static enum tofu_status afd_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
                                  int64_t timeout_ns, size_t *count)

@@ -3,9 +3,9 @@
 #define TOFU_TESTS_AFD_DOUBLES_H
 
 /*
- * Doubles of the system calls behind platform/afd.h, on Windows: they count the calls, make them fail as no system does on
- * demand, play layered providers, and watch what the kernel has been given. The program is linked with --wrap of each
- * (afd_doubles_win32.c says of which), so that code under test does not know.
+ * Doubles of the system calls behind platform/afd.h, on Windows: they count the calls, make them fail as no system does
+ * on demand, play layered providers, and watch what the kernel has been given. The program is linked with --wrap of
+ * each (afd_doubles_win32.c says of which), so that code under test does not know.
  */
 
 #include <stdbool.h>
@@ -33,6 +33,7 @@ enum afd_failure {
 	AFD_DENIED,
 	AFD_NOT_THERE, /* no such device */
 	AFD_BAD_HANDLE,
+	AFD_TIME_IS_UP, /* before it is */
 };
 
 /** Forget all that follows, and count from 0. */
@@ -49,8 +50,8 @@ enum afd_question { AFD_ASK_BASE, AFD_ASK_POLL, AFD_ASK_SELECT, AFD_ASK_BSP, AFD
 enum { AFD_ANY_SOCKET = -2, AFD_NO_SOCKET = -3 };
 
 /**
- * Of this socket, that question has this answer; 0: it fails as intercepted calls do; AFD_NO_SOCKET: as of what is none. What
- * is not answered fails, for a socket with answers; the others are as they are.
+ * Of this socket, that question has this answer; 0: it fails as intercepted calls do; AFD_NO_SOCKET: as of what is
+ * none. What is not answered fails, for a socket with answers; the others are as they are.
  */
 void afd_layer(intptr_t socket, enum afd_question question, intptr_t answer);
 /** How often it was asked. */

@@ -97,6 +97,8 @@ static DWORD error_of(enum afd_failure failure)
 		return ERROR_ACCESS_DENIED;
 	case AFD_NOT_THERE:
 		return ERROR_FILE_NOT_FOUND;
+	case AFD_TIME_IS_UP:
+		return WAIT_TIMEOUT;
 	case AFD_BAD_HANDLE:
 	case AFD_WORKS:
 		break;
@@ -117,6 +119,7 @@ static NTSTATUS status_of(enum afd_failure failure)
 		return (NTSTATUS)0xC0000022; /* STATUS_ACCESS_DENIED */
 	case AFD_NOT_THERE:
 		return (NTSTATUS)0xC0000034; /* STATUS_OBJECT_NAME_NOT_FOUND */
+	case AFD_TIME_IS_UP:
 	case AFD_BAD_HANDLE:
 	case AFD_WORKS:
 		break;

@@ -3,8 +3,8 @@
 #define TOFU_TESTS_POLLERS_H
 
 /*
- * The poller backends that a build for this system must have, in a file per system: what is missing from the library is not
- * missed by a test that asks the library.
+ * The poller backends that a build for this system must have, in a file per system: what is missing from the library is
+ * not missed by a test that asks the library.
  */
 
 #include <tofu/engine.h>
