@@ -189,7 +189,8 @@ enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
 	SOCKET s;
 
 	*out = TOFU_NO_SOCKET;
-	s = accept(socket_of(listener), NULL, NULL); /* who is gone has no address any more, and must not fail for that */
+	s = accept(socket_of(listener), NULL,
+	           NULL); /* who is gone has no address any more, and must not fail for that */
 	if (s == INVALID_SOCKET) {
 		error = WSAGetLastError();
 		return tofu_socket_accept_status(tofu_plat_status(error, TOFU_ACCEPT_FAILED),
