@@ -14,7 +14,6 @@ import faulthandler
 import os
 import random
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -26,11 +25,13 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+from tofu_programs import FOREIGN, ask, command, kill, needs_unix, pid_of, program
 from tofu_wire import (ANSWERS, BYE_REQUEST, BYE_RESPONSE, BYE_SIGNAL, ENGINE, HEAD, HELLO_REQUEST, HELLO_RESPONSE,
                        MORE, MOST, PATIENCE, REQUEST, RESPONSE, SIGNAL, WELCOME_REQUEST, WELCOME_RESPONSE, Frame,
                        Listener, connect, encode, header_lines)
 
-ECHO = os.path.join(os.environ.get("TOP_BUILDDIR", "."), "tools", "tofu-echo")
+ECHO = program("tofu-echo")
+COMMAND = command("tofu-echo")
 SEED = int(os.environ.get("TOFU_SEED", random.SystemRandom().randrange(1 << 32)))
 POLLER = os.environ.get("TOFU_POLLER", "auto")
 CROWD = 1000
@@ -93,10 +94,10 @@ UNUSUAL_HEADERS = [
 class Process:
     """tofu-echo, under the eyes of a watchdog."""
 
-    def __init__(self, command, *args):
-        self.process = subprocess.Popen([ECHO, command, "--poller=" + POLLER, *args], stdin=subprocess.DEVNULL,
+    def __init__(self, what, *args):
+        self.process = subprocess.Popen([*COMMAND, what, "--poller=" + POLLER, *args], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.watchdog = threading.Timer(2 * PATIENCE, self.process.kill)
+        self.watchdog = threading.Timer(2 * PATIENCE, kill, (self.process,))
         self.watchdog.start()
 
     def wait(self):
@@ -105,16 +106,16 @@ class Process:
         self.watchdog.cancel()
         return self.process.returncode, out, err
 
-    def stop(self, how=signal.SIGTERM):
+    def stop(self, how=ask):
         if self.process.returncode is None:
-            self.process.send_signal(how)
+            how(self.process)
             return self.wait()
         return self.process.returncode, "", ""
 
 
 def setUpModule():
     """Does it run at all? Else each of the Calling cases would wait in vain for a long time."""
-    server = Process("serve", "uds|")
+    server = Process("serve", "tcp|127.0.0.1|0")
     line = server.process.stdout.readline()
     _, _, err = server.stop() if line else server.wait()
     if not line:
@@ -129,7 +130,7 @@ class ServingCases:
     def setUp(self):
         self.peers = []
         self.server = Process("serve", self.listen_on)
-        self.addCleanup(self.server.stop, signal.SIGKILL)
+        self.addCleanup(self.server.stop, kill)
         self.addCleanup(self.hang_up)
         line = self.server.process.stdout.readline()
         self.assertTrue(line.startswith("listening " + self.listen_on.rstrip("0")), line)
@@ -172,7 +173,7 @@ class ServingCases:
     def stop(self):
         """Make the server say bye. It waits 3 s for the ends of its connections; those that end well take less."""
         self.ping()
-        self.server.process.send_signal(signal.SIGTERM)
+        ask(self.server.process)
         self.asked_to_stop = time.monotonic()
 
     def asked(self):
@@ -547,7 +548,7 @@ class ServingCases:
 
     def descriptors(self):
         try:
-            return len(os.listdir("/proc/%d/fd" % self.server.process.pid))
+            return len(os.listdir("/proc/%d/fd" % pid_of(self.server.process)))
         except FileNotFoundError:
             return 0
 
@@ -556,6 +557,7 @@ class ServingTCP(ServingCases, unittest.TestCase):
     listen_on = "tcp|127.0.0.1|0"
 
 
+@needs_unix
 class ServingUnix(ServingCases, unittest.TestCase):
     listen_on = "uds|"
 
@@ -587,7 +589,7 @@ class CallingCases:
 
     def call(self, *args):
         caller = Process("call", *args, self.listener.address)
-        self.addCleanup(caller.stop, signal.SIGKILL)
+        self.addCleanup(caller.stop, kill)
         return caller
 
     def accept(self):
@@ -792,6 +794,7 @@ class CallingTCP(CallingCases, unittest.TestCase):
     unix = False
 
 
+@needs_unix
 class CallingUnix(CallingCases, unittest.TestCase):
     unix = True
 
@@ -806,13 +809,10 @@ def room_for_the_crowd():
 
 
 if __name__ == "__main__":
-    if os.environ.get("EXEEXT"):
-        print("skipped: the programs are stopped by signals, which Windows has none of")
-        sys.exit(77)
     if sys.version_info < (3, 9):
         print("skipped: this Python is too old")
         sys.exit(77)
-    faulthandler.dump_traceback_later(180, exit=True)
+    faulthandler.dump_traceback_later(900 if FOREIGN else 180, exit=True)
     room_for_the_crowd()
     print(f"TOFU_SEED={SEED}", flush=True)
     unittest.main(verbosity=2)

@@ -2,21 +2,19 @@
 # SPDX-License-Identifier: MIT
 """tofu-echo as a user meets it: command lines in, lines and exit codes out.
 
-The program is $TOFU_ECHO, or else tools/tofu-echo of the directory the tests are run in. Every process that is started
-is ended and waited for; nothing sleeps, whatever is awaited is read from a pipe.
+The program is $TOFU_ECHO, or else the one that was built. Every process that is started is ended and waited for; nothing
+sleeps, whatever is awaited is read from a pipe.
 """
 
 import contextlib
 import os
 import sys
 
-FOREIGN = bool(os.environ.get("EXEEXT"))  # a program for Windows
-RUNNER = os.environ.get("RUNNER", "").split()  # what runs it here
-if FOREIGN and not RUNNER:
-    print("skipped: the programs are stopped by signals, which Windows has none of")
-    sys.exit(77)
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
-import pathlib
+from tofu_programs import FOREIGN, NO_UNIX, STOP, ask, command, connect_unix, find, kill, not_foreign, program
+
 import pty
 import select
 import signal
@@ -28,11 +26,9 @@ import tempfile
 import threading
 import unittest
 
-# libtool's tools/tofu-echo.exe starts the program as another process.
-ECHO = os.environ.get("TOFU_ECHO", "tools/.libs/tofu-echo.exe" if FOREIGN else "tools/tofu-echo")
-COMMAND = [*RUNNER, ECHO]
+ECHO = program("tofu-echo")
+COMMAND = command("tofu-echo")
 COMPLAINS = "tofu-echo.exe: " if FOREIGN else "tofu-echo: "  # of options: getopt_long() says who it is
-STOP = signal.SIGINT if FOREIGN else signal.SIGTERM  # Wine makes a Ctrl-C of the one, the other ends it
 PATIENCE = 60
 
 REQUEST, RESPONSE, SIGNAL, HELLO_REQUEST, HELLO_RESPONSE, BYE_REQUEST, BYE_RESPONSE = range(7)
@@ -41,21 +37,6 @@ MORE = 0x20
 
 def run(*args, patience=PATIENCE):
     return subprocess.run([*COMMAND, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience)
-
-
-def not_foreign(why):
-    return unittest.skipIf(FOREIGN, why)
-
-
-def ask(process, how):
-    """Send the program a signal; what runs it would pass it on twice."""
-    pid = process.pid
-    while FOREIGN:
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if not children:
-            break
-        pid = int(children[0])
-    os.kill(pid, how)
 
 
 class Service:
@@ -68,7 +49,7 @@ class Service:
     def __enter__(self):
         self.process = subprocess.Popen([*COMMAND, "serve", *self.args], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.watchdog = threading.Timer(PATIENCE, self.process.kill)
+        self.watchdog = threading.Timer(PATIENCE, kill, (self.process,))
         self.watchdog.start()
         self.lines = [self.process.stdout.readline() for _ in range(self.listeners)]
         self.addresses = [line.removeprefix("listening ").rstrip("\n") for line in self.lines]
@@ -86,23 +67,6 @@ class Service:
         self.stop()
 
 
-def connect(one, path):
-    """Where Wine has drive C: is a path too long for an address: by way of its directory."""
-    if not FOREIGN:
-        one.connect(path)
-        return
-    tail = path.removeprefix("C:\\").replace("\\", "/")
-    for drive in pathlib.Path(os.environ["TOP_BUILDDIR"]).glob("wine/*/drive_c"):
-        if os.path.lexists(drive / tail):
-            directory = os.open((drive / tail).parent, os.O_RDONLY)
-            try:
-                one.connect(f"/proc/self/fd/{directory}/{os.path.basename(tail)}")
-            finally:
-                os.close(directory)
-            return
-    raise FileNotFoundError(path)
-
-
 class Wire:
     """A peer that speaks the protocol by hand: what the tool's own client would hide is seen here."""
 
@@ -113,7 +77,7 @@ class Wire:
         elif to.startswith("uds|"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(PATIENCE)
-            connect(self.socket, to.removeprefix("uds|"))
+            connect_unix(self.socket, to.removeprefix("uds|"))
         else:
             _, host, port = to.split("|")
             self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
@@ -231,13 +195,12 @@ class Serving(unittest.TestCase):
             port = s.addresses[0].rsplit("|", 1)[1]
             self.assertEqual(run("call", "-n5", f"tcp|127.0.0.1|{port}").returncode, 0)
 
-    @not_foreign("the path is one of Windows")
     def test_an_empty_path_becomes_a_socket_file_that_goes_at_the_end(self):
         with Service("uds|") as s:
             path = s.addresses[0].removeprefix("uds|")
-            self.assertTrue(stat.S_ISSOCK(os.stat(path).st_mode))
+            self.assertTrue(stat.S_ISSOCK(os.stat(find(path)).st_mode))
             self.assertEqual(s.stop(), (0, "", ""))
-            self.assertFalse(os.path.lexists(path))
+            self.assertIsNone(find(path))
 
     def test_a_path_is_taken_as_it_is(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -261,7 +224,8 @@ class Serving(unittest.TestCase):
             self.assertEqual([a.split("|")[0] for a in s.addresses], ["uds", "tcp", "uds", "tcp"])
             self.assertEqual(len(set(s.addresses)), 4)
             for address in s.addresses:
-                self.assertEqual(run("call", "-n", "20", address).returncode, 0, address)
+                r = run("call", "-n", "20", address)
+                self.assertEqual((r.returncode, r.stderr), (0, ""), address)
             self.assertEqual(s.stop(), (0, "", ""))
 
     def assert_cannot_listen(self, *addresses):
@@ -628,7 +592,7 @@ class Calling(unittest.TestCase):
 if __name__ == "__main__":
     if not os.access(ECHO, os.X_OK):
         sys.exit(f"{ECHO}: no such program; set TOFU_ECHO")
-    if FOREIGN and "does not support it" in run("call", "-n1", "-t5", "uds|/none").stderr:
-        print("skipped: half of it wants Unix sockets, which this system has none of")
+    if NO_UNIX:
+        print(f"skipped: half of it wants Unix sockets, and {NO_UNIX}")
         sys.exit(77)
     unittest.main(verbosity=1)

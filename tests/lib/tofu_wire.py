@@ -8,6 +8,8 @@ import socket
 import struct
 from typing import NamedTuple
 
+from tofu_programs import connect_unix
+
 REQUEST, RESPONSE, SIGNAL, HELLO_REQUEST, HELLO_RESPONSE, BYE_REQUEST, BYE_RESPONSE = range(7)
 BYE_SIGNAL, WELCOME_REQUEST, WELCOME_RESPONSE = range(7, 10)  # these never travel
 REGULAR = (REQUEST, RESPONSE, SIGNAL)
@@ -136,7 +138,7 @@ def connect(address):
     assert kind == "uds", address
     sock = socket.socket(socket.AF_UNIX)
     try:
-        sock.connect(rest)  # before there is a time limit: with one, a full backlog would be an error
+        connect_unix(sock, rest)  # before there is a time limit: with one, a full backlog would be an error
     except OSError:
         sock.close()
         raise

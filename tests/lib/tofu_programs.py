@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""The tools as processes, of this system or of Windows: where they are, what runs them, and how they are stopped.
+
+The environment is what `make check` sets: EXEEXT is .exe for programs for Windows, RUNNER is what runs those here,
+TOP_BUILDDIR is where they are (.). On Windows itself there is no RUNNER, and no signal to stop a program with.
+"""
+
+import atexit
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import unittest
+
+FOREIGN = bool(os.environ.get("EXEEXT"))  # a program for Windows
+RUNNER = os.environ.get("RUNNER", "").split()  # what runs it here
+STOP = signal.SIGINT if FOREIGN else signal.SIGTERM  # Wine makes a Ctrl-C of the one, the other ends it
+TOP = os.environ.get("TOP_BUILDDIR", ".")
+
+if FOREIGN and not RUNNER:  # so this comes before anything that Windows has not
+    print("skipped: the programs are stopped by signals, which Windows has none of")
+    sys.exit(77)
+
+
+def program(name):
+    """tofu-echo: $TOFU_ECHO, or the one that was built."""
+    # libtool's tools/NAME.exe starts the program as another process.
+    built = f"tools/.libs/{name}.exe" if FOREIGN else f"tools/{name}"
+    return os.environ.get(name.upper().replace("-", "_"), os.path.join(TOP, built))
+
+
+def command(name):
+    """What runs it, as the start of a list of arguments."""
+    return [*RUNNER, program(name)]
+
+
+def not_foreign(why):
+    return unittest.skipIf(FOREIGN, why)
+
+
+def pid_of(process):
+    """The program itself, which is the innermost one where something runs it."""
+    pid = process.pid
+    while FOREIGN:
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if not children:
+            break
+        pid = int(children[0])
+    return pid
+
+
+def ask(process, how=STOP):
+    """Send the program a signal; what runs it would pass it on twice, or leave the program behind."""
+    if process.poll() is not None:
+        return
+    try:
+        os.kill(pid_of(process), how)
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        pass
+
+
+def kill(process):
+    ask(process, signal.SIGKILL)
+
+
+def keep_wine():
+    """Until this script ends. With no program left Wine's server ends, and the next one waits for seconds for a new one.
+
+    What the first program starts inherits its outputs, too: nobody is to wait for the ends of these.
+    """
+    process = subprocess.Popen([*command("tofu-echo"), "serve", "tcp|127.0.0.1|0"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    line = process.stdout.readline()
+    if line.startswith("skipped"):
+        print(line, end="")
+        sys.exit(77)
+
+    def end():
+        kill(process)
+        process.stdout.close()  # not read to its end: Wine's own programs have it, too
+        process.wait()
+
+    atexit.register(end)
+
+
+def find(path):
+    """Where the file is that a program calls so, or None."""
+    if not path.startswith("C:\\"):
+        return pathlib.Path(path) if os.path.lexists(path) else None
+    tail = path.removeprefix("C:\\").replace("\\", "/")
+    for drive in pathlib.Path(TOP).glob("wine/*/drive_c"):
+        if os.path.lexists(drive / tail):
+            return drive / tail
+    return None
+
+
+def connect_unix(one, path):
+    """Where Wine has drive C: is a path too long for an address: by way of its directory."""
+    if not path.startswith("C:\\"):
+        one.connect(path)
+        return
+    file = find(path)
+    if file is None:
+        raise FileNotFoundError(path)
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        one.connect(f"/proc/self/fd/{directory}/{file.name}")
+    finally:
+        os.close(directory)
+
+
+def why_no_unix_sockets():
+    """A Wine may know nothing of them. None: it does."""
+    if not FOREIGN:
+        return None
+    # Nobody listens there. A system that knows the sockets says so; one that does not, says that.
+    r = subprocess.run([*command("tofu-echo"), "call", "uds|/nonexistent/socket"], stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=120)
+    return "this Wine has no Unix sockets" if "does not support it" in r.stderr else None
+
+
+if FOREIGN:
+    keep_wine()
+NO_UNIX = why_no_unix_sockets()
+
+
+def needs_unix(case):
+    return unittest.skipIf(NO_UNIX is not None, NO_UNIX)(case)
