@@ -70,7 +70,7 @@ struct tofu_poller {
 	const struct tofu_poller_ops *ops;
 	uint64_t reads_asked; /* per wait, the items that wanted TOFU_POLL_READ, added up */
 	uint32_t reading;     /* those items now; the wrappers keep both */
-	const char *advice;   /* for the log: what may help when the last add has failed; NULL: nothing that we know of */
+	const char *advice; /* for the log: what may help when the last add has failed; NULL: nothing that we know of */
 };
 
 extern const struct tofu_poller_ops tofu_poller_poll;
