@@ -546,10 +546,9 @@ START_TEST(a_channel_that_floods_leaves_messages_of_an_empty_pool_to_others)
 	inflow_open(&f, transport_of(_i), &options);
 	for (uint64_t i = 0; i < DROPS; i++)
 		raw_number(&f.flood, i, DROP - RAW_HEADER);
-	for (tofu_msg *msg; msg = take(&f.side), !is_notice(msg, TOFU_POOL_EMPTY); count++) {
+	for (; held[count] = take(&f.side), !is_notice(held[count], TOFU_POOL_EMPTY); count++)
 		must(count < POOL, "more messages than the pool has");
-		held[count] = msg;
-	}
+	tofu_msg_put(&held[count]);
 	/* The first question may be in time for the first message; not all are. */
 	for (uint64_t i = 1; i <= QUESTIONS; i++) {
 		raw_say(&f.quiet, TOFU_REQUEST, i, "a question");
