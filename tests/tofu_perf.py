@@ -143,7 +143,9 @@ class InOneProcess(Case):
     @not_foreign("how many share one is a matter of the system's speed, which Wine has not")
     def test_many_messages_share_a_system_call(self):
         r = self.measure("throughput", "-n", 100000)
-        self.assertLess(r["sends_per_message"], 0.2)
+        # A poster that takes longer for a message than a system call does writes many of them alone.
+        slow = "thread" in os.environ.get("SANITIZER_FLAGS", "")
+        self.assertLess(r["sends_per_message"], 0.6 if slow else 0.2)
         self.assertLess(r["receives_per_message"], 0.2)
 
     def test_throughput_of_channels_and_threads(self):

@@ -322,6 +322,7 @@ bool tofu_perf_play(struct perf_client *c, const struct perf_play *play, uint32_
 
 		for (uint32_t at = 0; at < w->line_count && !tofu_perf_failed(c); at++) {
 			w->lines[at].steps = w->lines[at].done = 0;
+			w->lines[at].ready = false; /* it may have been, at the end of what was played before */
 			play->start(w, &w->lines[at]);
 		}
 	}
