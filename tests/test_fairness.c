@@ -685,14 +685,12 @@ static Suite *suite_of_fairness(void)
 {
 	Suite *suite = suite_create("fairness");
 	TCase *order = suite_case(suite, "order", 120), *floods = suite_case(suite, "floods", 120);
-	int all;
 
 	find_pollers();
-	all = OVER_NR * poller_count;
-	tcase_add_loop_test(order, per_channel_order_holds_under_load, 0, all);
-	tcase_add_loop_test(floods, a_channel_that_floods_delays_another_by_a_turn_and_no_more, 0, all);
-	tcase_add_loop_test(floods, a_channel_that_floods_leaves_messages_of_an_empty_pool_to_others, 0, all);
-	tcase_add_loop_test(floods, a_full_queue_keeps_another_channels_message_back_by_a_budget_and_no_more, 0, all);
+	over_add(order, per_channel_order_holds_under_load, poller_count);
+	over_add(floods, a_channel_that_floods_delays_another_by_a_turn_and_no_more, poller_count);
+	over_add(floods, a_channel_that_floods_leaves_messages_of_an_empty_pool_to_others, poller_count);
+	over_add(floods, a_full_queue_keeps_another_channels_message_back_by_a_budget_and_no_more, poller_count);
 	return suite;
 }
 
