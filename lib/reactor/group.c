@@ -169,8 +169,9 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 }
 
 /*
- * The receiving thread may be at work: it says that nothing is left, then looks for a pollable; here it is the other way round. So
- * either it sees the pollable, and clears it when it has taken the last message, or that message is seen here to be gone.
+ * The receiving thread may be at work: it says that nothing is left, then looks for a pollable; here it is the other way
+ * round. So either it sees the pollable, and clears it when it has taken the last message, or that message is seen here
+ * to be gone.
  */
 enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
 {

@@ -54,7 +54,7 @@ static bool write_it(struct tofu_reactor *r, struct tofu_msg *m)
 
 bool tofu_through(struct tofu_reactor *r, struct tofu_msg *m)
 {
-	bool written = false;
+	bool written;
 
 	if (!tofu_mailbox_is_asleep(&r->engine->mailbox) || !ordinary(m) || !tofu_reactor_try_turn(r))
 		return false;
