@@ -173,7 +173,7 @@ END_TEST
 START_TEST(an_address_with_a_gap_is_for_listening_only)
 {
 	ck_status(tofu_msg_connect_to(msg, listening[_i].given), TOFU_INVALID_ADDRESS);
-	ck_assert_uint_eq(msg->headers.len, 0);
+	ck_assert_uint_eq(msg->headers_len, 0);
 	ck_status(tofu_msg_listen_on(msg, listening[_i].given), TOFU_OK);
 	ck_assert_str_eq(address_of(msg, "~listen_on"), listening[_i].normal);
 }
@@ -184,8 +184,8 @@ static void assert_untouched(void)
 	ck_assert_uint_eq(msg->header.opcode, TOFU_SIGNAL);
 	ck_assert_uint_eq(msg->header.channel, 9);
 	ck_assert_uint_eq(msg->header.status, TOFU_TIMEOUT);
-	ck_assert_uint_eq(msg->headers.len, 6);
-	ck_assert_mem_eq(msg->headers.data, "a: b\r\n", 6);
+	ck_assert_uint_eq(msg->headers_len, 6);
+	ck_assert_mem_eq(tofu_msg_headers_data(msg), "a: b\r\n", 6);
 }
 
 static void make_signal(void)
@@ -262,10 +262,10 @@ START_TEST(an_earlier_address_is_replaced_and_all_else_stays)
 	ck_status(tofu_msg_headers_add(msg, "c", "d"), TOFU_OK);
 	ck_status(tofu_msg_body_set(msg, "body", 4), TOFU_OK);
 	ck_status(tofu_msg_listen_on(msg, "uds|/x"), TOFU_OK);
-	ck_assert_uint_eq(msg->headers.len, strlen(expected));
-	ck_assert_mem_eq(msg->headers.data, expected, strlen(expected));
-	ck_assert_uint_eq(msg->body.len, 4);
-	ck_assert_mem_eq(msg->body.data, "body", 4);
+	ck_assert_uint_eq(msg->headers_len, strlen(expected));
+	ck_assert_mem_eq(tofu_msg_headers_data(msg), expected, strlen(expected));
+	ck_assert_uint_eq(msg->body_len, 4);
+	ck_assert_mem_eq(tofu_msg_body_data(msg), "body", 4);
 }
 END_TEST
 
@@ -274,10 +274,10 @@ START_TEST(a_line_without_an_end_is_ended_before_the_address)
 	static const char expected[] = "a: b\r\n~connect_to: tcp|h|1\r\n";
 
 	ck_status(tofu_msg_headers_resize(msg, 4), TOFU_OK);
-	memcpy(msg->headers.data, "a: b", 4);
+	memcpy(tofu_msg_headers_data(msg), "a: b", 4);
 	ck_status(tofu_msg_connect_to(msg, "tcp|h|1"), TOFU_OK);
-	ck_assert_uint_eq(msg->headers.len, strlen(expected));
-	ck_assert_mem_eq(msg->headers.data, expected, strlen(expected));
+	ck_assert_uint_eq(msg->headers_len, strlen(expected));
+	ck_assert_mem_eq(tofu_msg_headers_data(msg), expected, strlen(expected));
 }
 END_TEST
 

@@ -500,7 +500,7 @@ static void hammer_once(struct tofu_msg **held, unsigned dice)
 		(void)tofu_pool_get(pool, dice & 32 ? TOFU_ALWAYS : TOFU_POOL_ONLY, slot);
 	if (*slot == NULL)
 		return;
-	ck_assert_uint_eq((*slot)->body.len, 0);
+	ck_assert_uint_eq((*slot)->body_len, 0);
 	(*slot)->header.id = dice;
 	(*slot)->header.channel = (uint16_t)dice;
 	ck_status(tofu_msg_body_reserve(*slot, dice % 1000, NULL), TOFU_OK);

@@ -43,7 +43,7 @@ static int use_in_child(struct tofu_msg *m)
 
 	if (tofu_msg_body_append(m, "more", 4) != TOFU_OK)
 		return 1;
-	if (tofu_msg_clone(m, &copy) != TOFU_OK || copy->body.len != 8)
+	if (tofu_msg_clone(m, &copy) != TOFU_OK || copy->body_len != 8)
 		return 2;
 	if (tofu_pool_get(pool, TOFU_POOL_ONLY, &none) != TOFU_POOL_EMPTY || none != NULL)
 		return 3;
@@ -108,7 +108,7 @@ START_TEST(a_child_never_waits_for_a_lock_that_a_thread_of_the_parent_holds)
 	atomic_store(&stop, true);
 	tofu_thread_join(&thread);
 	ck_assert_mem_eq(tofu_msg_body(m, NULL), "body", 4); /* the parent never noticed */
-	ck_assert_uint_eq(m->body.len, 4);
+	ck_assert_uint_eq(m->body_len, 4);
 	tofu_msg_put(&m);
 	tofu_pool_counts(pool, &counts);
 	ck_assert(counts.free == 2);

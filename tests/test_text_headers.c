@@ -28,13 +28,13 @@ static void teardown(void)
 static void set_raw(const char *bytes, size_t len)
 {
 	ck_status(tofu_msg_headers_resize(msg, len), TOFU_OK);
-	memcpy(msg->headers.data, bytes, len);
+	memcpy(tofu_msg_headers_data(msg), bytes, len);
 }
 
 static void assert_raw(const char *expected)
 {
-	ck_assert_uint_eq(msg->headers.len, strlen(expected));
-	ck_assert_mem_eq(msg->headers.data, expected, strlen(expected));
+	ck_assert_uint_eq(msg->headers_len, strlen(expected));
+	ck_assert_mem_eq(tofu_msg_headers_data(msg), expected, strlen(expected));
 }
 
 /* All headers of data as "[name=value]" one after the other. */
@@ -273,7 +273,7 @@ START_TEST(more_than_can_travel_can_be_built)
 	memset(value, 'v', TOFU_HEADERS_MAX);
 	value[TOFU_HEADERS_MAX] = '\0';
 	ck_status(tofu_msg_headers_add(msg, "n", value), TOFU_OK);
-	ck_assert_uint_eq(msg->headers.len, TOFU_HEADERS_MAX + 5);
+	ck_assert_uint_eq(msg->headers_len, TOFU_HEADERS_MAX + 5);
 	free(value);
 }
 END_TEST
@@ -337,7 +337,7 @@ START_TEST(remove_cuts_out_its_lines_and_no_others)
 		size_t len = strlen(cases[i].before);
 
 		set_raw(cases[i].before, len);
-		msg->headers.len = (uint32_t)tofu_text_headers_remove(msg->headers.data, len, "x");
+		msg->headers_len = (uint32_t)tofu_text_headers_remove(tofu_msg_headers_data(msg), len, "x");
 		assert_raw(cases[i].after);
 	}
 }

@@ -191,7 +191,7 @@ static bool is_listen_only(const char *address)
 /* Room first; after that nothing fails. */
 static enum tofu_status write_header(struct tofu_msg *m, const char *name, const char *address)
 {
-	size_t old = m->headers.len;
+	size_t old = m->headers_len;
 	size_t name_len = strlen(name);
 	size_t address_len = strlen(address);
 	unsigned char *data;
@@ -200,10 +200,10 @@ static enum tofu_status write_header(struct tofu_msg *m, const char *name, const
 
 	if (st != TOFU_OK)
 		return st;
-	data = m->headers.data;
+	data = tofu_msg_headers_data(m);
 	len = tofu_text_headers_remove(data, old, tofu_address_header(TOFU_HELLO_REQUEST));
 	len = tofu_text_headers_remove(data, len, tofu_address_header(TOFU_WELCOME_REQUEST));
-	m->headers.len = (uint32_t)tofu_text_headers_append(data, len, name, name_len, address, address_len);
+	m->headers_len = (uint32_t)tofu_text_headers_append(data, len, name, name_len, address, address_len);
 	return TOFU_OK;
 }
 

@@ -18,21 +18,7 @@
 /* More than this is a caller's mistake, not a message: 64 KiB travel. Sums of three such lengths fit into 32 bits. */
 enum { BUF_MAX = 1 << 30 };
 
-static unsigned char *small_body(const struct tofu_msg *m)
-{
-	return (unsigned char *)m->small;
-}
-
-static unsigned char *small_headers(const struct tofu_msg *m)
-{
-	return (unsigned char *)m->small + m->small_body;
-}
-
-static void use_small_stores(struct tofu_msg *m)
-{
-	m->headers = (struct tofu_buf){ .data = small_headers(m), .cap = m->small_headers };
-	m->body = (struct tofu_buf){ .data = small_body(m), .cap = m->small_body };
-}
+_Static_assert(offsetof(struct tofu_msg, small) - offsetof(struct tofu_msg, next) <= TOFU_CACHE_LINE, "one cache line");
 
 struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers_len, uint16_t small_body_len)
 {
@@ -44,14 +30,13 @@ struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers_
 
 	if (memory == NULL)
 		return NULL;
-	before = -(uintptr_t)memory % TOFU_CACHE_LINE;
+	before = -((uintptr_t)memory + offsetof(struct tofu_msg, next)) % TOFU_CACHE_LINE;
 	m = (struct tofu_msg *)(void *)(memory + before);
 	memset(m, 0, sizeof *m);
 	m->before = (uint8_t)before;
 	m->pool = pool;
 	m->small_headers = small_headers_len;
 	m->small_body = small_body_len;
-	use_small_stores(m);
 	/* cppcheck-suppress memleak ; m lies in it */
 	return m;
 }
@@ -66,22 +51,16 @@ void tofu_msg_destroy(struct tofu_msg *m)
 
 size_t tofu_msg_grown(const struct tofu_msg *m)
 {
-	size_t grown = 0;
-
-	if (m->headers.data != small_headers(m))
-		grown += m->headers.cap;
-	if (m->body.data != small_body(m))
-		grown += m->body.cap;
-	return grown;
+	return (m->headers_grown ? m->grown_headers.cap : 0u) + (size_t)(m->body_grown ? m->grown_body.cap : 0u);
 }
 
 void tofu_msg_shrink(struct tofu_msg *m)
 {
-	if (m->headers.data != small_headers(m))
-		free(m->headers.data);
-	if (m->body.data != small_body(m))
-		free(m->body.data);
-	use_small_stores(m);
+	free(m->grown_headers.data);
+	free(m->grown_body.data);
+	m->grown_headers = m->grown_body = (struct tofu_store){ 0 };
+	m->headers_grown = m->body_grown = false;
+	m->headers_len = m->body_len = 0;
 }
 
 void tofu_msg_reset(tofu_msg *msg)
@@ -89,8 +68,8 @@ void tofu_msg_reset(tofu_msg *msg)
 	if (msg == NULL)
 		return;
 	msg->header = (struct tofu_header){ .opcode = TOFU_REQUEST };
-	msg->headers.len = 0;
-	msg->body.len = 0;
+	msg->headers_len = 0;
+	msg->body_len = 0;
 	msg->user = NULL;
 }
 
@@ -117,14 +96,14 @@ static struct tofu_msg *another_like(const struct tofu_msg *m)
 
 static enum tofu_status copy_contents(struct tofu_msg *to, const struct tofu_msg *from)
 {
-	enum tofu_status st = tofu_msg_headers_resize(to, from->headers.len);
+	enum tofu_status st = tofu_msg_headers_resize(to, from->headers_len);
 
 	if (st == TOFU_OK)
-		st = tofu_msg_body_resize(to, from->body.len);
+		st = tofu_msg_body_resize(to, from->body_len);
 	if (st != TOFU_OK)
 		return st;
-	memcpy(to->headers.data, from->headers.data, from->headers.len);
-	memcpy(to->body.data, from->body.data, from->body.len);
+	memcpy(tofu_msg_headers_data(to), tofu_msg_headers_data(from), from->headers_len);
+	memcpy(tofu_msg_body_data(to), tofu_msg_body_data(from), from->body_len);
 	to->header = from->header;
 	to->user = from->user;
 	return TOFU_OK;
@@ -162,6 +141,11 @@ void **tofu_msg_user(tofu_msg *msg)
 	return msg != NULL ? &msg->user : NULL;
 }
 
+static uint32_t body_cap(const struct tofu_msg *m)
+{
+	return m->body_grown ? m->grown_body.cap : m->small_body;
+}
+
 static uint32_t grown_cap(uint32_t cap, uint32_t need)
 {
 	uint32_t twice = cap < BUF_MAX / 2 ? cap * 2 : BUF_MAX;
@@ -169,49 +153,63 @@ static uint32_t grown_cap(uint32_t cap, uint32_t need)
 	return twice > need ? twice : need;
 }
 
-enum tofu_status tofu_buf_resize(struct tofu_buf *b, const unsigned char *small, size_t len)
+/* Room for len bytes in a store of its own; if it had none, the first `used` bytes of the small one move there. */
+static enum tofu_status grow(struct tofu_store *store, const unsigned char *small, uint32_t used, uint32_t cap,
+                             size_t len)
 {
-	bool in_small = b->data == small;
 	unsigned char *data;
-	uint32_t cap;
 
-	if (len > BUF_MAX)
-		return TOFU_LIMIT_REACHED;
-	if (len <= b->cap) {
-		b->len = (uint32_t)len;
-		return TOFU_OK;
-	}
-	cap = grown_cap(b->cap, (uint32_t)len);
-	data = realloc(in_small ? NULL : b->data, cap);
+	cap = grown_cap(cap, (uint32_t)len);
+	data = realloc(store->data, cap);
 	if (data == NULL)
 		return TOFU_ALLOCATION_FAILED;
-	if (in_small)
-		memcpy(data, b->data, b->len);
-	*b = (struct tofu_buf){ .data = data, .len = (uint32_t)len, .cap = cap };
+	if (store->data == NULL)
+		memcpy(data, small, used);
+	*store = (struct tofu_store){ .data = data, .cap = cap };
 	return TOFU_OK;
 }
 
 enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len)
 {
-	enum tofu_status st = tofu_buf_resize(&m->headers, small_headers(m), len);
+	uint32_t cap = m->headers_grown ? m->grown_headers.cap : m->small_headers;
 
-	return st == TOFU_LIMIT_REACHED ? TOFU_INVALID_HEADERS_LEN : st;
+	if (len > BUF_MAX)
+		return TOFU_INVALID_HEADERS_LEN;
+	if (len > cap) {
+		enum tofu_status st = grow(&m->grown_headers, m->small + m->small_body, m->headers_len, cap, len);
+
+		if (st != TOFU_OK)
+			return st;
+		m->headers_grown = true;
+	}
+	m->headers_len = (uint32_t)len;
+	return TOFU_OK;
 }
 
 enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len)
 {
-	enum tofu_status st = tofu_buf_resize(&m->body, small_body(m), len);
+	uint32_t cap = body_cap(m);
 
-	return st == TOFU_LIMIT_REACHED ? TOFU_INVALID_BODY_LEN : st;
+	if (len > BUF_MAX)
+		return TOFU_INVALID_BODY_LEN;
+	if (len > cap) {
+		enum tofu_status st = grow(&m->grown_body, m->small, m->body_len, cap, len);
+
+		if (st != TOFU_OK)
+			return st;
+		m->body_grown = true;
+	}
+	m->body_len = (uint32_t)len;
+	return TOFU_OK;
 }
 
 /* Where in the body data lies, or -1: a part of the body may be copied within it, though growing moves it. */
 static ptrdiff_t offset_in_body(const struct tofu_msg *m, const void *data)
 {
-	uintptr_t start = (uintptr_t)m->body.data;
+	uintptr_t start = (uintptr_t)tofu_msg_body_data(m);
 	uintptr_t at = (uintptr_t)data;
 
-	return at >= start && at - start < m->body.cap ? (ptrdiff_t)(at - start) : -1;
+	return at >= start && at - start < body_cap(m) ? (ptrdiff_t)(at - start) : -1;
 }
 
 /* The body becomes its first keep bytes and then len bytes of data. */
@@ -227,7 +225,7 @@ static enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *
 	st = tofu_msg_body_resize(m, keep + len);
 	if (st != TOFU_OK || len == 0)
 		return st;
-	memmove(m->body.data + keep, inside >= 0 ? m->body.data + inside : data, len);
+	memmove(tofu_msg_body_data(m) + keep, inside >= 0 ? tofu_msg_body_data(m) + inside : data, len);
 	return TOFU_OK;
 }
 
@@ -238,7 +236,7 @@ enum tofu_status tofu_msg_body_set(tofu_msg *msg, const void *data, size_t len)
 
 enum tofu_status tofu_msg_body_append(tofu_msg *msg, const void *data, size_t len)
 {
-	return msg != NULL ? body_write(msg, msg->body.len, data, len) : TOFU_NULL_MESSAGE;
+	return msg != NULL ? body_write(msg, msg->body_len, data, len) : TOFU_NULL_MESSAGE;
 }
 
 enum tofu_status tofu_msg_body_reserve(tofu_msg *msg, size_t len, void **out)
@@ -246,13 +244,13 @@ enum tofu_status tofu_msg_body_reserve(tofu_msg *msg, size_t len, void **out)
 	enum tofu_status st = msg != NULL ? tofu_msg_body_resize(msg, len) : TOFU_NULL_MESSAGE;
 
 	if (out != NULL)
-		*out = st == TOFU_OK ? msg->body.data : NULL;
+		*out = st == TOFU_OK ? tofu_msg_body_data(msg) : NULL;
 	return st;
 }
 
 const void *tofu_msg_body(const tofu_msg *msg, size_t *len)
 {
 	if (len != NULL)
-		*len = msg != NULL ? msg->body.len : 0;
-	return msg != NULL ? msg->body.data : NULL;
+		*len = msg != NULL ? msg->body_len : 0;
+	return msg != NULL ? tofu_msg_body_data(msg) : NULL;
 }

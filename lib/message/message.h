@@ -15,10 +15,9 @@
 
 struct tofu_pool;
 
-/** Bytes that grow. data is never NULL once the message exists: at first it is the message's own small store. */
-struct tofu_buf {
+/** Where text headers or a body went that did not fit into the message. All zero: they did. */
+struct tofu_store {
 	unsigned char *data;
-	uint32_t len;
 	uint32_t cap;
 };
 
@@ -28,17 +27,29 @@ enum { TOFU_MSG_SMALL_HEADERS = 64, TOFU_MSG_SMALL_BODY = 256 };
 /** What the processor moves between cores at once; where it is another, nothing but speed depends on it. */
 enum { TOFU_CACHE_LINE = 64 };
 
+/*
+ * All that is looked at on the way of a small message is one cache line, and the first 64 bytes of its body are the next: two
+ * lines go from the core that fills a message to the one that empties it, and back. What is seldom needed lies before them.
+ */
 struct tofu_msg {
-	struct tofu_msg *next; /* whoever owns the message links it: pool, mailbox, send queue */
+	struct tofu_store grown_headers;
+	struct tofu_store grown_body;
+
+	_Alignas(uint64_t) struct tofu_msg *next; /* whoever owns the message links it: pool, mailbox, send queue */
 	struct tofu_pool *pool;
 	struct tofu_header header;
+	void *user;
+	const struct tofu_msg
+		*ahead; /* TOFU_AHEAD places after it in a group's batch: to be expected, never followed */
+	uint32_t headers_len;
+	uint32_t body_len;
+	bool headers_grown; /* they are in grown_headers */
+	bool body_grown;
 	uint16_t small_headers; /* sizes of the small stores that follow; 0 body in a notice */
 	uint16_t small_body;
-	uint8_t before; /* bytes of its allocation that lie before it, so that it begins a cache line */
-	struct tofu_buf headers;
-	void *user; /* up to here one cache line: all that a pool and a queue look at */
-	struct tofu_buf body;
-	_Alignas(uint64_t) unsigned char small[]; /* body, then text headers: a body filled in place is aligned */
+	uint8_t before; /* bytes of its allocation that lie before it, so that next begins a cache line */
+
+	_Alignas(16) unsigned char small[]; /* body, then text headers: a body filled in place is aligned */
 };
 
 /** One allocation. pool is only noted; the pool does the counting. NULL: no memory. */
@@ -48,17 +59,39 @@ void tofu_msg_destroy(struct tofu_msg *m);
 size_t tofu_msg_grown(const struct tofu_msg *m);
 void tofu_msg_shrink(struct tofu_msg *m);
 
+/** Views of what it has; valid until it is resized. Never NULL. */
+static inline unsigned char *tofu_msg_body_data(const struct tofu_msg *m)
+{
+	return m->body_grown ? m->grown_body.data : (unsigned char *)m->small;
+}
+
+static inline unsigned char *tofu_msg_headers_data(const struct tofu_msg *m)
+{
+	return m->headers_grown ? m->grown_headers.data : (unsigned char *)m->small + m->small_body;
+}
+
 /**
- * Another core has written it, and it will be looked at soon: its first three cache lines, which is all of a message with a
- * body of up to 112 bytes. NULL is fine.
+ * Another core has written it, and it will be looked at soon: all of a message with a body of up to 64 bytes. NULL is fine, and
+ * so is a message that is there no more: nothing is read.
  */
 static inline void tofu_msg_expect(const struct tofu_msg *m)
 {
-	const char *line = (const char *)m;
+	const char *line = (const char *)m + offsetof(struct tofu_msg, next);
 
 	__builtin_prefetch(line);
 	__builtin_prefetch(line + TOFU_CACHE_LINE);
-	__builtin_prefetch(line + 2 * TOFU_CACHE_LINE);
+}
+
+/** How many messages may be on their way between cores at once: enough to hide how long one of them takes. */
+enum { TOFU_AHEAD = 8 };
+
+/** The same for who will write it: the other cores give up their copies now, and not when it is written. */
+static inline void tofu_msg_claim(const struct tofu_msg *m)
+{
+	const char *line = (const char *)m + offsetof(struct tofu_msg, next);
+
+	__builtin_prefetch(line, 1);
+	__builtin_prefetch(line + TOFU_CACHE_LINE, 1);
 }
 
 /** A queue of messages, linked by next. All zero is the empty queue. It owns what is in it. */
@@ -100,9 +133,8 @@ void tofu_msg_queue_put(struct tofu_msg_queue *q);
 
 /**
  * Make room for len bytes and set the length to it. The contents so far stay. On failure nothing changed: no memory, or
- * more than any message needs (TOFU_LIMIT_REACHED; by message: TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN).
+ * more than any message needs (TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN).
  */
-enum tofu_status tofu_buf_resize(struct tofu_buf *b, const unsigned char *small, size_t len);
 enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len);
 enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len);
 

@@ -83,7 +83,7 @@ static size_t pop(struct stack *s, struct tofu_msg **out, size_t most)
 	s->count -= n;
 	memcpy(out, s->slots + s->count, n * sizeof(struct tofu_msg *));
 	if (s->count > 0)
-		tofu_msg_expect(s->slots[s->count - 1]); /* the next one out */
+		tofu_msg_claim(s->slots[s->count - 1]); /* the next one out */
 	return n;
 }
 
@@ -335,7 +335,7 @@ size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct 
 		pool->wanted = true;
 	tofu_mutex_unlock(&pool->lock);
 	for (size_t i = 0; i < n; i++)
-		tofu_msg_expect(out[i]);
+		tofu_msg_claim(out[i]);
 	for (size_t i = 0; i < n; i++)
 		(void)leave(pool, out[i]);
 	if (grow)

@@ -135,13 +135,14 @@ enum tofu_status tofu_msg_headers_add(tofu_msg *msg, const char *name, const cha
 	trim(&value, &value_len);
 	if (!is_one_line(name, name_len) || !is_one_line(value, value_len) || memchr(name, ':', name_len) != NULL)
 		return TOFU_INVALID_MESSAGE;
-	old = msg->headers.len;
+	old = msg->headers_len;
 	if (name_len > UINT32_MAX / 4 || value_len > UINT32_MAX / 4) /* the sum fits into any size_t */
 		return TOFU_INVALID_HEADERS_LEN;
 	st = tofu_msg_headers_resize(msg, old + name_len + value_len + TOFU_TEXT_HEADER_EXTRA);
 	if (st != TOFU_OK)
 		return st;
-	msg->headers.len = (uint32_t)tofu_text_headers_append(msg->headers.data, old, name, name_len, value, value_len);
+	msg->headers_len =
+		(uint32_t)tofu_text_headers_append(tofu_msg_headers_data(msg), old, name, name_len, value, value_len);
 	return TOFU_OK;
 }
 
@@ -168,5 +169,5 @@ size_t tofu_msg_headers_next(const tofu_msg *msg, size_t at, struct tofu_text_he
 	*out = (struct tofu_text_header){ 0 };
 	if (msg == NULL)
 		return 0;
-	return tofu_text_headers_next(msg->headers.data, msg->headers.len, at, out);
+	return tofu_text_headers_next(tofu_msg_headers_data(msg), msg->headers_len, at, out);
 }

@@ -184,13 +184,13 @@ void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tof
 /** What a message takes up in the gate. ByeSignal never travels, and enters when the gate is full. */
 static inline uint32_t tofu_msg_load(const struct tofu_msg *m)
 {
-	return m->header.opcode == TOFU_BYE_SIGNAL ? 0 : TOFU_WIRE_HEADER + m->headers.len + m->body.len;
+	return m->header.opcode == TOFU_BYE_SIGNAL ? 0 : TOFU_WIRE_HEADER + m->headers_len + m->body_len;
 }
 
 /** Bytes of a message on the wire. */
 static inline uint32_t tofu_msg_wire_size(const struct tofu_msg *m)
 {
-	return TOFU_WIRE_HEADER + m->headers.len + m->body.len;
+	return TOFU_WIRE_HEADER + m->headers_len + m->body_len;
 }
 
 #endif

@@ -44,9 +44,9 @@ static enum tofu_status check(const struct tofu_msg *m)
 		return TOFU_INVALID_CHANNEL_NUMBER;
 	if (opens(rule) && tofu_msg_headers_find(m, tofu_address_header(h->opcode), &len) == NULL)
 		return TOFU_WRONG_ADDRESS;
-	if (m->headers.len > TOFU_HEADERS_MAX)
+	if (m->headers_len > TOFU_HEADERS_MAX)
 		return TOFU_INVALID_HEADERS_LEN;
-	if (m->body.len > TOFU_BODY_MAX)
+	if (m->body_len > TOFU_BODY_MAX)
 		return TOFU_INVALID_BODY_LEN;
 	return TOFU_OK;
 }

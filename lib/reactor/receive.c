@@ -200,20 +200,20 @@ static void fill(struct tofu_chan *c, const unsigned char *from, size_t len)
 	struct tofu_msg *m = c->partial;
 	size_t headers = 0;
 
-	if (c->partial_len < m->headers.len) {
-		headers = min(len, m->headers.len - c->partial_len);
-		memcpy(m->headers.data + c->partial_len, from, headers);
+	if (c->partial_len < m->headers_len) {
+		headers = min(len, m->headers_len - c->partial_len);
+		memcpy(tofu_msg_headers_data(m) + c->partial_len, from, headers);
 		c->partial_len += (uint32_t)headers;
 	}
 	if (len > headers) {
-		memcpy(m->body.data + (c->partial_len - m->headers.len), from + headers, len - headers);
+		memcpy(tofu_msg_body_data(m) + (c->partial_len - m->headers_len), from + headers, len - headers);
 		c->partial_len += (uint32_t)(len - headers);
 	}
 }
 
 static size_t missing(const struct tofu_msg *m, uint32_t have)
 {
-	return (size_t)m->headers.len + m->body.len - have;
+	return (size_t)m->headers_len + m->body_len - have;
 }
 
 static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b)
@@ -315,13 +315,14 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	enum tofu_status status;
 
 	if (m != NULL) {
-		uint32_t in_headers = c->partial_len < m->headers.len ? c->partial_len : m->headers.len;
+		uint32_t in_headers = c->partial_len < m->headers_len ? c->partial_len : m->headers_len;
 		uint32_t in_body = c->partial_len - in_headers;
 
-		if (in_headers < m->headers.len)
-			iov[count++] = (struct tofu_iov){ m->headers.data + in_headers, m->headers.len - in_headers };
-		if (in_body < m->body.len)
-			iov[count++] = (struct tofu_iov){ m->body.data + in_body, m->body.len - in_body };
+		if (in_headers < m->headers_len)
+			iov[count++] =
+				(struct tofu_iov){ tofu_msg_headers_data(m) + in_headers, m->headers_len - in_headers };
+		if (in_body < m->body_len)
+			iov[count++] = (struct tofu_iov){ tofu_msg_body_data(m) + in_body, m->body_len - in_body };
 		direct = missing(m, c->partial_len);
 		if (direct >= TOFU_DIRECT)
 			behind = TOFU_WIRE_HEADER;

@@ -71,13 +71,13 @@ static void gather_frame(struct gather *g, const struct tofu_msg *m)
 {
 	struct tofu_frame frame = {
 		.header = m->header,
-		.headers_len = (uint16_t)m->headers.len,
-		.body_len = (uint16_t)m->body.len,
+		.headers_len = (uint16_t)m->headers_len,
+		.body_len = (uint16_t)m->body_len,
 	};
 
 	tofu_wire_encode(&frame, room(g, TOFU_WIRE_HEADER));
-	piece(g, m->headers.data, m->headers.len);
-	piece(g, m->body.data, m->body.len);
+	piece(g, tofu_msg_headers_data(m), m->headers_len);
+	piece(g, tofu_msg_body_data(m), m->body_len);
 }
 
 /* What is out already is not sent again. */
