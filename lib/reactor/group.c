@@ -56,6 +56,19 @@ void tofu_group_free(struct tofu_group *g)
 	free(g);
 }
 
+/* Each message knows where one lies that comes some time later, so that who takes them out can ask for that one in time. */
+void tofu_group_collect(struct tofu_group *g, struct tofu_msg *m)
+{
+	m->ahead = NULL;
+	tofu_msg_queue_push(&g->batch, m);
+	if (g->batch.count == 1) {
+		g->teller = m;
+	} else if (g->batch.count > TOFU_AHEAD) {
+		g->teller->ahead = m;
+		g->teller = g->teller->next;
+	}
+}
+
 /*
  * Whoever waits is woken when the lock is free again, and finds it so. The group is still there: only the reactor's thread
  * lets go of it.
@@ -118,7 +131,8 @@ static struct tofu_msg *take_one(struct tofu_group *g)
 {
 	struct tofu_msg *m = tofu_msg_queue_pop(&g->taken);
 
-	tofu_msg_expect(g->taken.head);
+	if (m != NULL)
+		tofu_msg_expect(m->ahead);
 	return m;
 }
 

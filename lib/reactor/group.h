@@ -45,6 +45,7 @@ struct tofu_group {
 	/* the reactor's */
 	struct tofu_list channels;
 	struct tofu_msg_queue batch;
+	struct tofu_msg *teller; /* the one in it that will know where the next to come lies */
 	uint64_t batch_settled;
 	bool drought;             /* it was told pool_empty, and no message has reached it since */
 	bool mute;                /* it is being destroyed: give it nothing more */
@@ -56,6 +57,8 @@ struct tofu_group {
 enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out);
 void tofu_group_free(struct tofu_group *g);
 
+/** Reactor: into the batch. */
+void tofu_group_collect(struct tofu_group *g, struct tofu_msg *m);
 /** Reactor, once a turn: hand over the batch. */
 void tofu_group_deliver(struct tofu_group *g);
 /** Nothing arrives any more; waiting threads leave, and when this returns they have. */

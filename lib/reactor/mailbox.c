@@ -13,10 +13,23 @@ bool tofu_mailbox_nudge(struct tofu_mailbox *box)
 	return atomic_load(&box->sleeping) && atomic_exchange(&box->sleeping, false);
 }
 
+/*
+ * The stack is a chain: each message has to come from another core's cache before the next one is known. The trail tells
+ * beforehand where they lie. It is a hint: threads that post at once may note one in another's place.
+ */
+static void note(struct tofu_mailbox *box, struct tofu_msg *m)
+{
+	size_t end = atomic_load_explicit(&box->trail_end, memory_order_relaxed);
+
+	atomic_store_explicit(&box->trail[end % TOFU_TRAIL], m, memory_order_relaxed);
+	atomic_store_explicit(&box->trail_end, end + 1, memory_order_relaxed);
+}
+
 bool tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m)
 {
 	struct tofu_msg *top = atomic_load_explicit(&box->messages, memory_order_relaxed);
 
+	note(box, m);
 	do {
 		m->next = top;
 	} while (!atomic_compare_exchange_weak(&box->messages, &top, m));
@@ -43,13 +56,14 @@ struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box)
 {
 	struct tofu_msg *newest = NULL;
 	struct tofu_msg *oldest = NULL;
+	size_t at = atomic_load_explicit(&box->trail_end, memory_order_relaxed) - TOFU_AHEAD;
 
 	if (atomic_load_explicit(&box->messages, memory_order_relaxed) != NULL)
 		newest = atomic_exchange(&box->messages, NULL);
 	while (newest != NULL) {
 		struct tofu_msg *next = newest->next;
 
-		tofu_msg_expect(newest);
+		tofu_msg_expect(atomic_load_explicit(&box->trail[--at % TOFU_TRAIL], memory_order_relaxed));
 		newest->next = oldest;
 		oldest = newest;
 		newest = next;

@@ -23,11 +23,18 @@ struct tofu_command {
 		struct tofu_command *command); /* instead, when the engine has ended; NULL: it is not ours to free */
 };
 
+/** As many as wait there when one channel is busy. */
+enum { TOFU_TRAIL = 1024 };
+
 struct tofu_mailbox {
 	struct tofu_msg *_Atomic messages; /* newest first */
 	struct tofu_command *_Atomic commands;
 	atomic_bool refilled; /* the pool has something again */
 	atomic_bool sleeping;
+
+	/* Where the last ones lie, oldest first: what to ask for, whoever owns it by now. Never followed. */
+	atomic_size_t trail_end;
+	struct tofu_msg *_Atomic trail[TOFU_TRAIL];
 };
 
 /** Any thread. True: the reactor sleeps, and it falls to the caller to wake it. */

@@ -79,7 +79,7 @@ void tofu_reactor_give(struct tofu_reactor *r, struct tofu_group *g, struct tofu
 		tofu_msg_put(&m);
 		return;
 	}
-	tofu_msg_queue_push(&g->batch, m);
+	tofu_group_collect(g, m);
 	if (!tofu_list_linked(&g->touched))
 		tofu_list_append(&r->touched, &g->touched);
 }
