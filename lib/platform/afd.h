@@ -56,6 +56,12 @@ enum tofu_afd_end {
 	TOFU_AFD_FAILED,    /* this socket cannot be polled */
 };
 
+/**
+ * What an answer of \Device\Afd, an NTSTATUS that is an error, means: by the number of Windows that it stands for, if it is
+ * about a lack of something or of rights; else otherwise.
+ */
+enum tofu_status tofu_afd_status(int answer, enum tofu_status otherwise);
+
 /** A completion port. TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED: the system has none to give. */
 enum tofu_status tofu_afd_open_port(intptr_t *out);
 

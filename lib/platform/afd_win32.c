@@ -52,29 +52,22 @@ static HANDLE handle_of(intptr_t handle)
 
 static enum tofu_status refused(DWORD error, enum tofu_status otherwise)
 {
-	switch (error) {
-	case ERROR_NO_SYSTEM_RESOURCES:
-	case ERROR_NOT_ENOUGH_QUOTA:
-	case ERROR_COMMITMENT_LIMIT:
-	case ERROR_PAGED_SYSTEM_RESOURCES:
-	case ERROR_NONPAGED_SYSTEM_RESOURCES:
-	case ERROR_WORKING_SET_QUOTA:
-	case ERROR_PAGEFILE_QUOTA:
-	case ERROR_TOO_MANY_OPEN_FILES:
-		return TOFU_LIMIT_REACHED;
-	case ERROR_NOT_ENOUGH_MEMORY:
-	case ERROR_OUTOFMEMORY:
-	case ERROR_ACCESS_DENIED:
-	case WSANOTINITIALISED:
-		return tofu_plat_status((int)error, otherwise);
+	const enum tofu_status st = tofu_plat_status((int)error, otherwise);
+
+	switch ((int)st) {
+	case TOFU_LIMIT_REACHED:
+	case TOFU_ALLOCATION_FAILED:
+	case TOFU_PERMISSION_DENIED:
+	case TOFU_NOT_INITIALIZED:
+		return st;
 	default:
 		return otherwise;
 	}
 }
 
-static enum tofu_status refused_nt(NTSTATUS status, enum tofu_status otherwise)
+enum tofu_status tofu_afd_status(int answer, enum tofu_status otherwise)
 {
-	return refused(RtlNtStatusToDosError(status), otherwise);
+	return refused(RtlNtStatusToDosError((NTSTATUS)answer), otherwise);
 }
 
 enum tofu_status tofu_afd_open_port(intptr_t *out)
@@ -105,7 +98,7 @@ enum tofu_status tofu_afd_open_helper(intptr_t port, intptr_t *out)
 
 	*out = 0;
 	if (!NT_SUCCESS(status))
-		return refused_nt(status, TOFU_NOT_SUPPORTED);
+		return tofu_afd_status(status, TOFU_NOT_SUPPORTED);
 	if (CreateIoCompletionPort(helper, handle_of(port), 0, 0) == NULL) {
 		enum tofu_status st = refused(GetLastError(), TOFU_NOT_SUPPORTED);
 
@@ -177,7 +170,7 @@ enum tofu_status tofu_afd_submit(intptr_t helper, struct tofu_afd_poll *poll, in
 	};
 	status = NtDeviceIoControlFile(handle_of(helper), NULL, NULL, poll, (IO_STATUS_BLOCK *)(void *)poll, AFD_POLL,
 	                               &poll->timeout, size, &poll->timeout, size);
-	return NT_ERROR(status) ? refused_nt(status, TOFU_COMMUNICATION_FAILED) : TOFU_OK;
+	return NT_ERROR(status) ? tofu_afd_status(status, TOFU_COMMUNICATION_FAILED) : TOFU_OK;
 }
 
 bool tofu_afd_cancel(intptr_t helper, struct tofu_afd_poll *poll)
