@@ -83,7 +83,7 @@ for file in $(find include lib tools examples tests bench fuzz -name '*.[ch]' 2>
 		esac
 		;;
 	lib/platform/os.h | lib/platform/net.h) refuse "$file" "$windows" 'more than a question' ;;
-	lib/platform/errors.h) refuse "$file" "$asks|$raw" 'more than numbers' ;;
+	lib/platform/errors.h | tests/lib/errors.h) refuse "$file" "$asks|$raw" 'more than numbers' ;;
 	*) refuse "$file" "$asks|$windows" 'a Windows-only name outside of the files for Windows' ;;
 	esac
 done

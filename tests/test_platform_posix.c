@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What only POSIX has: errno, signals, descriptors that exec would inherit, file modes, fork(). The fork tests run a child that
+ * What only POSIX has: signals, descriptors that exec would inherit, file modes, fork(). The fork tests run a child that
  * reports by its exit status.
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -84,54 +83,6 @@ static void pair_close(struct pair *p)
 	if (p->path[0] != '\0')
 		os_file_remove(p->path);
 }
-
-/* errors */
-
-START_TEST(system_errors_have_their_status)
-{
-	static const struct {
-		int error;
-		enum tofu_status status;
-	} rows[] = {
-		{ EAGAIN, TOFU_WOULD_BLOCK },
-		{ EINPROGRESS, TOFU_WOULD_BLOCK },
-		{ ECONNREFUSED, TOFU_CONNECT_FAILED },
-		{ ECONNRESET, TOFU_PEER_DISCONNECTED },
-		{ EPIPE, TOFU_PEER_DISCONNECTED },
-		{ ECONNABORTED, TOFU_PEER_DISCONNECTED },
-		{ ETIMEDOUT, TOFU_PEER_DISCONNECTED },
-		{ EHOSTUNREACH, TOFU_PEER_DISCONNECTED },
-		{ ENETUNREACH, TOFU_PEER_DISCONNECTED },
-		{ ENETDOWN, TOFU_PEER_DISCONNECTED },
-		{ ENETRESET, TOFU_PEER_DISCONNECTED },
-		{ ENOTCONN, TOFU_PEER_DISCONNECTED },
-		{ EADDRINUSE, TOFU_ADDRESS_IN_USE },
-		{ EACCES, TOFU_PERMISSION_DENIED },
-		{ EPERM, TOFU_PERMISSION_DENIED },
-		{ ENOENT, TOFU_UDS_PATH_NOT_FOUND },
-		{ ENOTDIR, TOFU_UDS_PATH_NOT_FOUND },
-		{ ENAMETOOLONG, TOFU_PATH_TOO_LONG },
-		{ EMFILE, TOFU_LIMIT_REACHED },
-		{ ENFILE, TOFU_LIMIT_REACHED },
-		{ ENOBUFS, TOFU_LIMIT_REACHED },
-		{ ENOMEM, TOFU_ALLOCATION_FAILED },
-		{ EAFNOSUPPORT, TOFU_NOT_SUPPORTED },
-		{ EPROTONOSUPPORT, TOFU_NOT_SUPPORTED },
-	};
-
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		ck_status(tofu_plat_status(rows[i].error, TOFU_UNKNOWN_ERROR), rows[i].status);
-}
-END_TEST
-
-START_TEST(other_errors_are_what_the_caller_says)
-{
-	ck_status(tofu_plat_status(EINVAL, TOFU_SEND_FAILED), TOFU_SEND_FAILED);
-	ck_status(tofu_plat_status(EBADF, TOFU_RECV_FAILED), TOFU_RECV_FAILED);
-	ck_status(tofu_plat_status(0, TOFU_LISTEN_FAILED), TOFU_LISTEN_FAILED);
-	ck_status(tofu_plat_status(-1, TOFU_ACCEPT_FAILED), TOFU_ACCEPT_FAILED);
-}
-END_TEST
 
 /* signals */
 
@@ -496,13 +447,8 @@ END_TEST
 static Suite *suite_of_platform_posix(void)
 {
 	Suite *suite = suite_create("platform_posix");
-	TCase *error = tcase_create("error");
 	TCase *system = tcase_create("system");
 	TCase *forked = tcase_create("fork");
-
-	tcase_add_test(error, system_errors_have_their_status);
-	tcase_add_test(error, other_errors_are_what_the_caller_says);
-	suite_add_tcase(suite, error);
 
 	tcase_add_checked_fixture(system, setup, teardown);
 	tcase_add_test(system, thread_blocks_all_signals_and_its_creator_as_before);
