@@ -3,7 +3,8 @@
 /*
  * The demonstration: an echo service at two addresses, TCP and a Unix socket, in one group on one thread; and clients
  * of it, with an engine of their own, as if they were another program. All kinds of messages go back and forth, every
- * byte is compared, and what came of it is printed as a table. Exit status 0 only if all was right.
+ * byte is compared, and what came of it is printed as a table. Exit status 0 only if all was right. A system without
+ * Unix sockets (an older Windows) has it all over TCP.
  *
  * What each step shows stands at the step, in the order of main(). Anything unexpected ends the program with a
  * sentence.
@@ -23,7 +24,7 @@
 #include "../tools/host.h" /* a clock and a thread, which systems have each in their way */
 
 enum {
-	TRANSPORTS = 2,
+	TRANSPORTS = 2,  /* if the system has both */
 	CONNECTIONS = 8, /* on each transport */
 	WINDOW = 64,     /* requests under way on a connection */
 	SMALL = 64,      /* bytes in a request whose round trip is measured */
@@ -61,6 +62,7 @@ struct side {
 	double p50_us, p99_us, rate;
 };
 
+static int transports = TRANSPORTS; /* the first so many of these */
 static struct side sides[TRANSPORTS] = { { .name = "tcp", .wanted = "tcp|127.0.0.1|0" },
 	                                 { .name = "uds", .wanted = "uds|" } };
 
@@ -174,7 +176,7 @@ static tofu_msg *receive(struct party *p, const char *what)
 
 /* the service: all of it runs on one thread */
 
-static void listen_on(struct side *side)
+static enum tofu_status listen_on(struct side *side)
 {
 	tofu_msg *msg = new_message(&service, TOFU_WELCOME_REQUEST, 0);
 	size_t len;
@@ -182,10 +184,25 @@ static void listen_on(struct side *side)
 	must(tofu_msg_listen_on(msg, side->wanted), side->wanted);
 	post(&service, msg);
 	msg = receive(&service, side->wanted);
-	must(tofu_msg_header(msg)->status, side->wanted);
+	enum tofu_status status = tofu_msg_header(msg)->status;
 	const char *actual = tofu_msg_headers_find(msg, "~listen_on", &len);
-	snprintf(side->address, sizeof side->address, "%.*s", (int)len, actual);
+	if (status == TOFU_OK)
+		snprintf(side->address, sizeof side->address, "%.*s", (int)len, actual);
 	tofu_msg_put(&msg);
+	return status;
+}
+
+/* At both addresses, or at the first one, where there are no sockets for the other. */
+static void listen_on_all(void)
+{
+	enum tofu_status status;
+
+	must(listen_on(&sides[0]), sides[0].wanted);
+	status = listen_on(&sides[1]);
+	if (status == TOFU_NOT_SUPPORTED)
+		transports = 1;
+	else
+		must(status, sides[1].wanted);
 }
 
 /* A client wishes to be asked: the service is a peer like any other and may send requests, too. */
@@ -329,7 +346,7 @@ static void say_hello(void)
 	uint64_t id = 0;
 
 	step("hello");
-	for (struct side *s = sides; s < sides + TRANSPORTS; s++) {
+	for (struct side *s = sides; s < sides + transports; s++) {
 		for (struct connection *c = s->connections; c < s->connections + CONNECTIONS; c++) {
 			tofu_msg *msg = new_message(&clients, TOFU_HELLO_REQUEST, 0);
 			struct tofu_header sent;
@@ -341,7 +358,7 @@ static void say_hello(void)
 			connection_of[sent.channel] = c;
 		}
 	}
-	for (int i = 0; i < TRANSPORTS * CONNECTIONS; i++) {
+	for (int i = 0; i < transports * CONNECTIONS; i++) {
 		struct connection *c;
 		tofu_msg *msg = next(&c);
 
@@ -349,7 +366,7 @@ static void say_hello(void)
 		c->side->hellos++;
 		tofu_msg_put(&msg);
 	}
-	printf("%d connections\n", TRANSPORTS * CONNECTIONS);
+	printf("%d connections\n", transports * CONNECTIONS);
 }
 
 /* step: one request at a time, to see how long an answer takes. */
@@ -422,10 +439,10 @@ static void measure_full_load(struct side *s)
 /* step: signals, which need no answer; the service echoes them all the same. On both transports at once. */
 static void send_signals(void)
 {
-	uint64_t n = (uint64_t)TRANSPORTS * CONNECTIONS * SIGNALS;
+	uint64_t n = (uint64_t)transports * CONNECTIONS * SIGNALS;
 
 	step("signals");
-	for (struct side *s = sides; s < sides + TRANSPORTS; s++) {
+	for (struct side *s = sides; s < sides + transports; s++) {
 		for (uint64_t i = 0; i < CONNECTIONS * SIGNALS; i++)
 			send_new(&s->connections[i % CONNECTIONS], TOFU_SIGNAL, SMALL, false);
 	}
@@ -445,12 +462,12 @@ static void send_streams(void)
 {
 	step("streams");
 	for (int part = 0; part < PARTS; part++) {
-		for (struct side *s = sides; s < sides + TRANSPORTS; s++) {
+		for (struct side *s = sides; s < sides + transports; s++) {
 			for (int i = 0; i < CONNECTIONS; i++)
 				send_new(&s->connections[i], TOFU_REQUEST, PART, part < PARTS - 1);
 		}
 	}
-	for (int i = 0; i < PARTS * TRANSPORTS * CONNECTIONS; i++) {
+	for (int i = 0; i < PARTS * transports * CONNECTIONS; i++) {
 		struct connection *c;
 		tofu_msg *msg = next(&c);
 
@@ -460,7 +477,7 @@ static void send_streams(void)
 		c->side->parts++;
 		tofu_msg_put(&msg);
 	}
-	printf("%d of %d bytes each way\n", TRANSPORTS * CONNECTIONS, PARTS * PART);
+	printf("%d of %d bytes each way\n", transports * CONNECTIONS, PARTS * PART);
 }
 
 /* step: both ask at once. A signal makes the service ask; meanwhile it is asked. */
@@ -476,11 +493,11 @@ static void answer_question(struct connection *c, tofu_msg *msg)
 
 static void ask_both_ways(void)
 {
-	int each_way = TRANSPORTS * CONNECTIONS * QUESTIONS;
+	int each_way = transports * CONNECTIONS * QUESTIONS;
 
 	step("both ask at once");
-	for (int i = 0; i < TRANSPORTS * CONNECTIONS; i++) {
-		struct connection *c = &sides[i % TRANSPORTS].connections[i / TRANSPORTS];
+	for (int i = 0; i < transports * CONNECTIONS; i++) {
+		struct connection *c = &sides[i % transports].connections[i / transports];
 		tofu_msg *msg = new_message(&clients, TOFU_SIGNAL, c->channel);
 
 		must(tofu_msg_headers_add(msg, "ask me", "please"), "no memory");
@@ -554,14 +571,14 @@ static void say_bye(void)
 	int closed = 0;
 
 	step("bye");
-	for (int i = 0; i < TRANSPORTS * CONNECTIONS; i++) {
-		struct connection *c = &sides[i % TRANSPORTS].connections[i / TRANSPORTS];
+	for (int i = 0; i < transports * CONNECTIONS; i++) {
+		struct connection *c = &sides[i % transports].connections[i / transports];
 		tofu_msg *msg = new_message(&clients, TOFU_BYE_REQUEST, c->channel);
 
 		count(c->side, msg);
 		post(&clients, msg);
 	}
-	while (closed < TRANSPORTS * CONNECTIONS) {
+	while (closed < transports * CONNECTIONS) {
 		tofu_msg *msg = receive(&clients, "no bye");
 		const struct tofu_header *h = tofu_msg_header(msg);
 		struct side *s = connection_of[h->channel]->side;
@@ -600,7 +617,17 @@ static const char *grouped(uint64_t n)
 
 static void row(const char *name, uint64_t tcp, uint64_t uds)
 {
-	printf("  %-28s%14s%14s%14s\n", name, grouped(tcp), grouped(uds), grouped(tcp + uds));
+	printf("  %-28s%14s%14s%14s\n", name, grouped(tcp), transports == TRANSPORTS ? grouped(uds) : "-",
+	       grouped(tcp + uds));
+}
+
+static void row_of_times(const char *name, double tcp_us, double uds_us)
+{
+	printf("  %-28s%11.1f us", name, tcp_us);
+	if (transports == TRANSPORTS)
+		printf("%11.1f us\n", uds_us);
+	else
+		printf("%14s\n", "-");
 }
 
 static void rule(void)
@@ -621,10 +648,10 @@ static void print_table(const struct side *tcp, const struct side *uds)
 	rule();
 	row("messages, both ways", tcp->messages, uds->messages);
 	row("bytes of bodies, both ways", tcp->bytes, uds->bytes);
-	printf("  %-28s%11.1f us%11.1f us\n", "round trip, p50", tcp->p50_us, uds->p50_us);
-	printf("  %-28s%11.1f us%11.1f us\n", "round trip, p99", tcp->p99_us, uds->p99_us);
+	row_of_times("round trip, p50", tcp->p50_us, uds->p50_us);
+	row_of_times("round trip, p99", tcp->p99_us, uds->p99_us);
 	printf("  %-28s%14s%14s\n", "answers a second, full load", grouped((uint64_t)tcp->rate),
-	       grouped((uint64_t)uds->rate));
+	       transports == TRANSPORTS ? grouped((uint64_t)uds->rate) : "-");
 	rule();
 }
 
@@ -632,7 +659,7 @@ static void print_table(const struct side *tcp, const struct side *uds)
 static bool print_verdict(void)
 {
 	struct tofu_stats a = { .size = sizeof a }, b = { .size = sizeof b };
-	uint64_t sent, received, returned, expected = (uint64_t)TRANSPORTS * CONNECTIONS * QUESTIONS;
+	uint64_t sent, received, returned, expected = (uint64_t)transports * CONNECTIONS * QUESTIONS;
 	bool right;
 
 	must(tofu_engine_stats(service.engine, &a), "no statistics");
@@ -640,6 +667,7 @@ static bool print_verdict(void)
 	sent = a.messages_sent + b.messages_sent;
 	received = a.messages_received + b.messages_received;
 	returned = a.messages_returned + b.messages_returned;
+	returned -= (uint64_t)(TRANSPORTS - transports); /* the request to listen where nobody can */
 	right = sent == received && sent == sides[0].messages + sides[1].messages && returned == 0 &&
 	        service_answers == expected;
 	printf("  the engines: %s messages sent, %s received, lost %s, returned %s\n", grouped(sent), grouped(received),
@@ -656,17 +684,19 @@ int main(void)
 	must(tofu_init(), "cannot start");
 	open_party(&service);
 	open_party(&clients);
-	printf("tofu %s: one service at two addresses, one group, one thread\n\n", tofu_version());
-	for (struct side *s = sides; s < sides + TRANSPORTS; s++) {
-		listen_on(s);
+	listen_on_all();
+	printf("tofu %s: one service at %s, one group, one thread\n\n", tofu_version(),
+	       transports == TRANSPORTS ? "two addresses" : "one address");
+	for (struct side *s = sides; s < sides + transports; s++)
 		printf("  listening                   %s\n", s->address);
-	}
+	if (transports < TRANSPORTS)
+		printf("  no Unix sockets             this system has none for us: all of it over TCP\n");
 	thread = tofu_host_thread_start(run_service, NULL);
 	if (thread == NULL)
 		die(TOFU_OK, "no thread");
 
 	say_hello();
-	for (struct side *s = sides; s < sides + TRANSPORTS; s++) {
+	for (struct side *s = sides; s < sides + transports; s++) {
 		measure_round_trips(s);
 		measure_full_load(s);
 	}
