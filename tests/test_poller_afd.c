@@ -448,6 +448,15 @@ START_TEST(what_is_no_socket_has_no_base)
 }
 END_TEST
 
+START_TEST(without_winsock_there_is_no_base)
+{
+	afd_layer(near, AFD_ASK_BASE, AFD_NO_WINSOCK);
+	afd_layer(near, AFD_ASK_POLL, far);
+	expect_base(TOFU_NOT_INITIALIZED, 0);
+	ck_assert_int_eq(afd_asked(AFD_ASK_POLL), 0);
+}
+END_TEST
+
 /* --- the poller --- */
 
 static struct tofu_poller *poller;
@@ -1102,6 +1111,7 @@ static void add_bases(Suite *s)
 	tcase_add_test(tc, layers_that_lead_in_a_circle_are_given_up);
 	tcase_add_test(tc, layers_that_tell_nothing_are_not_supported);
 	tcase_add_test(tc, what_is_no_socket_has_no_base);
+	tcase_add_test(tc, without_winsock_there_is_no_base);
 }
 
 static void add_costs(Suite *s)

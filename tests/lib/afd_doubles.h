@@ -47,11 +47,11 @@ int afd_calls(enum afd_call call);
 /* Layered providers: what WSAIoctl answers of a socket. */
 
 enum afd_question { AFD_ASK_BASE, AFD_ASK_POLL, AFD_ASK_SELECT, AFD_ASK_BSP, AFD_QUESTIONS };
-enum { AFD_ANY_SOCKET = -2, AFD_NO_SOCKET = -3 };
+enum { AFD_ANY_SOCKET = -2, AFD_NO_SOCKET = -3, AFD_NO_WINSOCK = -4 };
 
 /**
  * Of this socket, that question has this answer; 0: it fails as intercepted calls do; AFD_NO_SOCKET: as of what is
- * none. What is not answered fails, for a socket with answers; the others are as they are.
+ * none; AFD_NO_WINSOCK: as before WSAStartup(). What is not answered fails, for a socket with answers; the others are as they are.
  */
 void afd_layer(intptr_t socket, enum afd_question question, intptr_t answer);
 /** How often it was asked. */

@@ -347,8 +347,8 @@ static int WSAAPI control_double(SOCKET s, DWORD code, void *in, DWORD in_len, v
 		d.asked[question]++;
 	if (question == AFD_QUESTIONS || !layered(s, question, &answer))
 		return __real___imp_WSAIoctl(s, code, in, in_len, out, out_len, got, which, done);
-	if (answer == 0 || answer == AFD_NO_SOCKET) {
-		WSASetLastError(answer == 0 ? WSAEFAULT : WSAENOTSOCK);
+	if (answer == 0 || answer == AFD_NO_SOCKET || answer == AFD_NO_WINSOCK) {
+		WSASetLastError(answer == 0 ? WSAEFAULT : answer == AFD_NO_SOCKET ? WSAENOTSOCK : WSANOTINITIALISED);
 		return SOCKET_ERROR;
 	}
 	ck_assert_uint_eq(out_len, sizeof(SOCKET));
