@@ -55,14 +55,52 @@ static void to_wide(const char *text, wchar_t *out, int capacity)
 /* What only ntdll has. */
 
 typedef NTSTATUS NTAPI query_system(ULONG what, void *out, ULONG size, ULONG *needed);
+typedef NTSTATUS NTAPI query_object(HANDLE handle, ULONG what, void *out, ULONG size, ULONG *needed);
 
-enum { PROCESSES = 5, HANDLES = 64 }; /* SystemProcessInformation, SystemExtendedHandleInformation */
+enum { PROCESSES = 5, TYPE = 2 }; /* SystemProcessInformation, ObjectTypeInformation */
 
-static void *query(ULONG what)
+static void (*of_ntdll(const char *name))(void)
+{
+	return (void (*)(void))GetProcAddress(GetModuleHandleW(L"ntdll.dll"), name);
+}
+
+static bool by_wine(void)
+{
+	return of_ntdll("wine_get_version") != NULL;
+}
+
+/* As ntdll has them. */
+struct thread_entry {
+	LARGE_INTEGER kernel, user, created;
+	ULONG wait_time;
+	void *start;
+	HANDLE process, thread;
+	LONG priority, base_priority;
+	ULONG switches;
+	ULONG state;
+	ULONG reason;
+};
+
+struct process_entry {
+	ULONG next;
+	ULONG threads;
+	BYTE times[48];
+	UNICODE_STRING name;
+	LONG base_priority;
+	HANDLE process;
+	HANDLE parent;
+	ULONG handles;
+	BYTE rest[256 - 100];
+	struct thread_entry thread[];
+};
+
+_Static_assert(sizeof(void *) != 8 || offsetof(struct process_entry, thread) == 256, "as ntdll has it");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct thread_entry) == 80, "as ntdll has it");
+
+static void *processes(void)
 {
 	const NTSTATUS too_small = (NTSTATUS)0xC0000004;
-	query_system *ask = (query_system *)(void (*)(void))GetProcAddress(GetModuleHandleW(L"ntdll.dll"),
-	                                                                   "NtQuerySystemInformation");
+	query_system *ask = (query_system *)of_ntdll("NtQuerySystemInformation");
 	ULONG size = 1 << 16, needed = 0;
 	NTSTATUS status = too_small;
 	void *out = NULL;
@@ -73,43 +111,39 @@ static void *query(ULONG what)
 		out = malloc(size);
 		if (out == NULL)
 			break;
-		status = ask(what, out, size, &needed);
+		status = ask(PROCESSES, out, size, &needed);
 	}
 	if (out == NULL || status < 0)
-		ck_abort_msg("NtQuerySystemInformation(%lu): %#lx", what, (unsigned long)status);
+		ck_abort_msg("NtQuerySystemInformation: %#lx", (unsigned long)status);
 	return out;
+}
+
+static const struct process_entry *own_entry(const char *list)
+{
+	const struct process_entry *p = (const struct process_entry *)(const void *)list;
+
+	while (p->process != (HANDLE)(uintptr_t)GetCurrentProcessId() && p->next != 0)
+		p = (const struct process_entry *)(const void *)((const char *)p + p->next);
+	return p;
 }
 
 /* descriptors */
 
-struct handle_entry {
-	void *object;
-	ULONG_PTR process;
-	ULONG_PTR handle;
-	ULONG access;
-	USHORT creator;
-	USHORT type;
-	ULONG attributes;
-	ULONG reserved;
-};
-
-struct handle_list {
-	ULONG_PTR count;
-	ULONG_PTR reserved;
-	struct handle_entry entries[];
-};
-
-static bool type_of(const struct handle_list *list, HANDLE handle, USHORT *out)
+/* What kind of object it is; false: there is no such handle. */
+static bool type_of(HANDLE handle, wchar_t out[32])
 {
-	for (ULONG_PTR i = 0; i < list->count; i++) {
-		const struct handle_entry *e = &list->entries[i];
+	static query_object *ask;
+	union {
+		UNICODE_STRING name;
+		char room[512];
+	} type;
 
-		if (e->process == GetCurrentProcessId() && e->handle == (ULONG_PTR)handle) {
-			*out = e->type;
-			return true;
-		}
-	}
-	return false;
+	if (ask == NULL)
+		ask = (query_object *)of_ntdll("NtQueryObject");
+	if (ask == NULL || ask(handle, TYPE, &type, sizeof type, NULL) < 0)
+		return false;
+	swprintf(out, 32, L"%.*ls", (int)(type.name.Length / sizeof *out), type.name.Buffer);
+	return true;
 }
 
 /* What Winsock opens for itself when it is used first would be taken for a leak. */
@@ -140,15 +174,41 @@ static void open_what_winsock_keeps(void)
 }
 
 /*
+ * How many handles there are to be found, and below which number. By Wine what the system counts is its table's room. Then
+ * that is where it ends; on Windows, where numbers may be far apart, it is when all are found.
+ */
+static ULONG handles_to_find(ULONG *below)
+{
+	char *list = processes();
+	const ULONG count = own_entry(list)->handles;
+
+	*below = by_wine() ? count + 1 : 1 << 18;
+	free(list);
+	return count;
+}
+
+static bool is_one_of(const wchar_t *type, wchar_t types[][32], int count)
+{
+	for (int i = 0; i < count; i++)
+		if (wcscmp(type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
  * Of all handles those of the kinds that a library like ours opens: files (sockets are), completion ports, events, threads.
  * The system's own keys and thread pools come and go as they like. What a kind is called is found out by one of each.
+ *
+ * Each number is asked about. The system would list them all in one call, but those of all processes: Wine's server reads
+ * beyond the end of its memory then, and may crash, if any of them has none yet because it is just being started
+ * (enum_handles() in server/handle.c of 8.0 compares an unsigned number with -1).
  */
 int os_descriptors(void)
 {
 	enum { KINDS = 4 };
 	HANDLE samples[KINDS] = { 0 };
-	USHORT types[KINDS];
-	struct handle_list *list;
+	wchar_t types[KINDS][32], type[32];
+	ULONG to_find, below;
 	int count = -KINDS;
 
 	open_what_winsock_keeps();
@@ -158,21 +218,18 @@ int os_descriptors(void)
 	if (!DuplicateHandle(GetCurrentProcess(), GetCurrentThread(), GetCurrentProcess(), &samples[3], 0, FALSE,
 	                     DUPLICATE_SAME_ACCESS))
 		ck_abort_msg("DuplicateHandle: %lu", GetLastError());
-	list = query(HANDLES);
 	for (int kind = 0; kind < KINDS; kind++)
-		if (!type_of(list, samples[kind], &types[kind]))
-			ck_abort_msg("the system does not list this process's handles");
-	for (ULONG_PTR i = 0; i < list->count; i++) {
-		const struct handle_entry *e = &list->entries[i];
-		bool counts = false;
-
-		for (int kind = 0; kind < KINDS; kind++)
-			counts = counts || e->type == types[kind];
-		count += counts && e->process == GetCurrentProcessId();
+		if (!type_of(samples[kind], types[kind]))
+			ck_abort_msg("the system does not say what this process's handles are");
+	to_find = handles_to_find(&below);
+	for (ULONG number = 1; number < below && to_find > 0; number++) {
+		if (!type_of((HANDLE)(uintptr_t)(4 * number), type))
+			continue;
+		to_find--;
+		count += is_one_of(type, types, KINDS);
 	}
 	for (int kind = 0; kind < KINDS; kind++)
 		CloseHandle(samples[kind]);
-	free(list);
 	return count;
 }
 
@@ -697,40 +754,12 @@ int64_t os_thread_id(void)
 	return GetCurrentThreadId();
 }
 
-/* As ntdll has them. */
-struct thread_entry {
-	LARGE_INTEGER kernel, user, created;
-	ULONG wait_time;
-	void *start;
-	HANDLE process, thread;
-	LONG priority, base_priority;
-	ULONG switches;
-	ULONG state;
-	ULONG reason;
-};
-
-struct process_entry {
-	ULONG next;
-	ULONG threads;
-	BYTE times[48];
-	UNICODE_STRING name;
-	LONG base_priority;
-	HANDLE process;
-	BYTE rest[256 - 88];
-	struct thread_entry thread[];
-};
-
-_Static_assert(sizeof(void *) != 8 || offsetof(struct process_entry, thread) == 256, "as ntdll has it");
-_Static_assert(sizeof(void *) != 8 || sizeof(struct thread_entry) == 80, "as ntdll has it");
-
 static bool look_at_thread(int64_t thread, struct thread_entry *out)
 {
-	char *list = query(PROCESSES);
-	const struct process_entry *p = (const struct process_entry *)(const void *)list;
+	char *list = processes();
+	const struct process_entry *p = own_entry(list);
 	bool found = false;
 
-	while (p->process != (HANDLE)(uintptr_t)GetCurrentProcessId() && p->next != 0)
-		p = (const struct process_entry *)(const void *)((const char *)p + p->next);
 	for (ULONG i = 0; i < p->threads && !found; i++) {
 		*out = p->thread[i];
 		found = out->thread == (HANDLE)(uintptr_t)thread;
@@ -881,7 +910,7 @@ void os_kill(struct os_process *p)
 /* Its server hands the recv() to the client, and waits for the client's word on how that ended. */
 bool os_kill_ends_connections(void)
 {
-	return GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL;
+	return !by_wine();
 }
 
 int os_reap(struct os_process *p)
