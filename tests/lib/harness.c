@@ -7,6 +7,11 @@
  * then, and no thread is started, since the children would be forked from a process with threads. Where Check does not fork
  * (CK_FORK=no, or no fork() at all) a thread watches: it says which test hung and ends the program with status 99.
  *
+ * A test that fails ends its process, which is the child or, where Check does not fork, the program, and the tests behind
+ * it are not run. Check would go on with them there, by a longjmp() out of the test that failed: a jump onto another
+ * thread's stack if it was not the main thread that failed, and else from under the feet of all threads that the test had
+ * started. What came then was a crash somewhere, and what had failed was never told.
+ *
  * Seconds: CK_DEFAULT_TIMEOUT for one test (make check sets it; Check's own default is 4, the thread's 60), but what
  * tcase_set_timeout() says if that is more. The thread does not know which case a test belongs to, and takes the most that
  * any of the program has. TOFU_TEST_TIMEOUT for the whole suite, where Check does not fork.
@@ -14,6 +19,7 @@
 
 #include "harness.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +28,7 @@
 #include "platform/platform.h"
 
 #undef tcase_set_timeout
+#undef _ck_assert_failed
 
 enum { SKIPPED = 77, HUNG = 99, TEST_DEFAULT_S = 60, SUITE_DEFAULT_S = 900, MAX_S = 86400 };
 
@@ -130,6 +137,27 @@ static void watchdog_stop(struct watchdog *w)
 	tofu_mutex_fini(&w->lock);
 }
 
+/* Written as Check writes it. */
+void harness_failed(const char *file, int line, const char *expression, const char *format, ...)
+{
+	char text[2048];
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (format != NULL)
+		vsnprintf(text, sizeof text, format, arguments);
+	else
+		snprintf(text, sizeof text, "%s", expression);
+	va_end(arguments);
+	if (watchdog.watching) { /* written before the first test, and after the last */
+		printf("%s:%d:F:%s:%d: %s\n", file, line, watchdog.test, watchdog.i, text);
+		fflush(stdout);
+		_Exit(EXIT_FAILURE);
+	}
+	_ck_assert_failed(file, line, expression, "%s", text);
+	abort(); /* it does not come back */
+}
+
 static bool run_watched(SRunner *runner)
 {
 	if (!watchdog_start(&watchdog)) {
@@ -164,6 +192,6 @@ void harness_status(enum tofu_status got, enum tofu_status expected, const char 
 {
 	_mark_point(file, line);
 	if (got != expected)
-		_ck_assert_failed(file, line, call, "%s gave %s, not %s", call, tofu_status_name(got),
-		                  tofu_status_name(expected));
+		harness_failed(file, line, call, "%s gave %s, not %s", call, tofu_status_name(got),
+		               tofu_status_name(expected));
 }

@@ -7,7 +7,7 @@
  *
  *     int main(void) { return harness_run(suite_of_pool()); }
  *
- * START_TEST and tcase_set_timeout() are Check's, and tell the watchdog.
+ * START_TEST and tcase_set_timeout() are Check's, and tell the watchdog. What fails, on whatever thread, ends the process.
  */
 
 #include <check.h>
@@ -26,7 +26,11 @@
 	static void name##_body(int _i CK_ATTRIBUTE_UNUSED)
 /* clang-format on */
 
+/** What Check's assertions call when they fail: declared as Check's own is, whose format each system spells differently. */
+_Noreturn __typeof__(_ck_assert_failed) harness_failed;
+
 #define tcase_set_timeout(tc, seconds) harness_timeout((tc), (seconds))
+#define _ck_assert_failed harness_failed
 
 /** A test begins; in a loop the i-th of them. */
 void harness_begin(const char *test, int i);
