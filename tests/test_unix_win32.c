@@ -75,6 +75,23 @@ START_TEST(a_marked_file_is_not_stale_however_it_answers)
 }
 END_TEST
 
+/* Who could not have the lock might be between bind and listen. */
+START_TEST(nothing_is_stale_while_somebody_listens_without_the_lock)
+{
+	const struct tofu_sockaddr at = address_of(path);
+	intptr_t first, second;
+
+	leave_stale(path);
+	ck_assert(tofu_socket_file_lock(path, &first));
+	ck_assert(!tofu_socket_file_lock(path, &second));
+	ck_assert_int_eq(tofu_socket_file_probe(&at), TOFU_SOCKET_FILE_TAKEN);
+	tofu_socket_file_unlock(second);
+	ck_assert_int_eq(tofu_socket_file_probe(&at), TOFU_SOCKET_FILE_STALE);
+	tofu_socket_file_unlock(first);
+	os_file_remove(path);
+}
+END_TEST
+
 START_TEST(a_listener_leaves_no_mark_and_no_lock)
 {
 	struct tofu_link listener;
@@ -299,8 +316,12 @@ static int own(const char *at, int seed)
 
 		if (st == TOFU_ADDRESS_IN_USE)
 			continue;
-		if (st != TOFU_OK || WaitForSingleObject(witness, 0) != WAIT_OBJECT_0 || !os_file_exists(at))
+		if (st != TOFU_OK)
+			return 100 + (int)st;
+		if (WaitForSingleObject(witness, 0) != WAIT_OBJECT_0)
 			return 2;
+		if (!os_file_exists(at))
+			return 3;
 		owned++;
 		ReleaseMutex(witness);
 		tofu_unix()->close(&listener, (owned + seed) % 2 != 0 ? TOFU_CLOSE_ORDERLY : TOFU_CLOSE_FORGET);
@@ -333,6 +354,7 @@ static Suite *suite_of_unix_win32(void)
 
 	tc = unix_case(s, "alive");
 	tcase_add_test(tc, a_marked_file_is_not_stale_however_it_answers);
+	tcase_add_test(tc, nothing_is_stale_while_somebody_listens_without_the_lock);
 	tcase_add_test(tc, a_listener_leaves_no_mark_and_no_lock);
 
 	tc = unix_case(s, "temporary");

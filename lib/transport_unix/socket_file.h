@@ -28,13 +28,14 @@ enum tofu_socket_file_state {
 
 /**
  * Hold the directory of path against others that listen in it by this library, so that none sees a socket that is bound
- * but does not listen yet, and takes it for stale. False: another holds it, for longer than it should. True with a lock
- * of -1: this directory cannot be locked; go on. Waits a tenth of a second at most, microseconds usually.
+ * but does not listen yet, and takes it for stale. False: another holds it, for longer than it should; unlock it
+ * nevertheless, after the mark is set. True with a lock of -1: this directory cannot be locked; go on. Waits a tenth of a
+ * second at most, microseconds usually.
  */
 bool tofu_socket_file_lock(const char *path, intptr_t *lock);
 void tofu_socket_file_unlock(intptr_t lock);
 
-/** Find out. Does not wait; a live owner sees a connection that closes at once. */
+/** Find out. A live owner sees a connection that closes at once. Waits only for those who listen without the lock. */
 enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at);
 
 /** Which socket file is there? False: none, or not a socket. */

@@ -80,6 +80,78 @@ static size_t directory_len(const char *path)
 	return len;
 }
 
+/* which one it is */
+
+static bool identify(const char *path, bool directory, struct tofu_socket_file_id *out)
+{
+	BY_HANDLE_FILE_INFORMATION info;
+	HANDLE file = open_file(path);
+	BOOL told;
+
+	if (file == INVALID_HANDLE_VALUE)
+		return false;
+	told = GetFileInformationByHandle(file, &info);
+	CloseHandle(file);
+	if (!told || ((info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) != directory)
+		return false;
+	out->device = info.dwVolumeSerialNumber;
+	out->number = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
+	return true;
+}
+
+bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
+{
+	return identify(path, false, out);
+}
+
+static bool identify_directory(const char *path, struct tofu_socket_file_id *out)
+{
+	char directory[sizeof(struct tofu_sockaddr) + 2];
+	size_t len = directory_len(path);
+
+	if (len >= sizeof(struct tofu_sockaddr))
+		return false;
+	memcpy(directory, path, len);
+	strcpy(directory + len, "."); /* without a separator: where we are */
+	return identify(directory, true, out);
+}
+
+/* the mark */
+
+static void name_mark(const struct tofu_socket_file_id *id, char out[64])
+{
+	snprintf(out, 64, "Global\\tofu-unix-%" PRIx64 "-%" PRIx64, id->device, id->number);
+}
+
+/* 0: then a full backlog may be taken for a dead owner. */
+intptr_t tofu_socket_file_mark(const struct tofu_socket_file_id *id)
+{
+	char name[64];
+
+	name_mark(id, name);
+	return (intptr_t)CreateEventA(NULL, TRUE, FALSE, name);
+}
+
+void tofu_socket_file_unmark(intptr_t mark)
+{
+	if (mark != 0)
+		CloseHandle((HANDLE)mark);
+}
+
+/* Another user's may not be opened, but it is there. */
+static bool is_marked(const struct tofu_socket_file_id *id)
+{
+	char name[64];
+	HANDLE mark;
+
+	name_mark(id, name);
+	mark = OpenEventA(SYNCHRONIZE, FALSE, name);
+	if (mark == NULL)
+		return GetLastError() == ERROR_ACCESS_DENIED;
+	CloseHandle(mark);
+	return true;
+}
+
 /* the lock: a file that nobody else may have open, and that goes with its handle. A directory cannot be locked. */
 
 static HANDLE open_lock(const char *path)
@@ -103,6 +175,25 @@ static HANDLE open_lock(const char *path)
 	                   FILE_ATTRIBUTE_HIDDEN | FILE_FLAG_DELETE_ON_CLOSE, NULL);
 }
 
+/*
+ * Who does without the lock could be taken for dead between bind and listen by who has it. So it marks the directory, until its
+ * own file is marked: while a directory is marked, nothing in it is called stale.
+ */
+static intptr_t mark_directory(const char *path)
+{
+	struct tofu_socket_file_id id;
+	intptr_t mark = identify_directory(path, &id) ? tofu_socket_file_mark(&id) : 0;
+
+	return mark != 0 ? mark : -1;
+}
+
+static bool is_directory_marked(const char *path)
+{
+	struct tofu_socket_file_id id;
+
+	return identify_directory(path, &id) && is_marked(&id);
+}
+
 /* Denied is also one that is being deleted at this moment. Where no file can be made, no socket can be bound either. */
 bool tofu_socket_file_lock(const char *path, intptr_t *lock)
 {
@@ -119,6 +210,7 @@ bool tofu_socket_file_lock(const char *path, intptr_t *lock)
 			return true;
 		Sleep(1);
 	}
+	*lock = mark_directory(path);
 	return false;
 }
 
@@ -126,42 +218,6 @@ void tofu_socket_file_unlock(intptr_t lock)
 {
 	if (lock != -1)
 		CloseHandle((HANDLE)lock);
-}
-
-/* the mark */
-
-static void name_mark(const struct tofu_socket_file_id *id, char out[64])
-{
-	snprintf(out, 64, "Global\\tofu-unix-%" PRIx64 "-%" PRIx64, id->device, id->number);
-}
-
-intptr_t tofu_socket_file_mark(const struct tofu_socket_file_id *id)
-{
-	char name[64];
-
-	name_mark(id, name);
-	return (intptr_t)CreateEventA(NULL, TRUE, FALSE,
-	                              name); /* 0: then a full backlog may be taken for a dead owner */
-}
-
-void tofu_socket_file_unmark(intptr_t mark)
-{
-	if (mark != 0)
-		CloseHandle((HANDLE)mark);
-}
-
-/* Another user's may not be opened, but it is there. */
-static bool is_marked(const struct tofu_socket_file_id *id)
-{
-	char name[64];
-	HANDLE mark;
-
-	name_mark(id, name);
-	mark = OpenEventA(SYNCHRONIZE, FALSE, name);
-	if (mark == NULL)
-		return GetLastError() == ERROR_ACCESS_DENIED;
-	CloseHandle(mark);
-	return true;
 }
 
 /* what is there */
@@ -214,37 +270,34 @@ static int try_connect(const struct tofu_sockaddr *at)
 
 /*
  * Only what has the tag of a socket is ever called stale. Windows 10 1903 made plain files; what a dead listener left there has
- * to be removed by hand.
+ * to be removed by hand. *again: it may be one that somebody without the lock is about to listen at.
  */
-enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at)
+static enum tofu_socket_file_state look(const struct tofu_sockaddr *at, bool *again)
 {
 	const char *path = tofu_sockaddr_unix_path(at);
 	struct tofu_socket_file_id id;
 
+	*again = false;
 	if (nothing_at(path))
 		return TOFU_SOCKET_FILE_NONE;
 	if (!is_socket(path) || try_connect(at) != WSAECONNREFUSED)
 		return TOFU_SOCKET_FILE_TAKEN;
+	*again = is_directory_marked(path); /* first: it goes when the file's own mark is set */
 	if (!tofu_socket_file_identify(path, &id))
 		return nothing_at(path) ? TOFU_SOCKET_FILE_NONE : TOFU_SOCKET_FILE_TAKEN;
-	return is_marked(&id) ? TOFU_SOCKET_FILE_TAKEN : TOFU_SOCKET_FILE_STALE;
+	return *again || is_marked(&id) ? TOFU_SOCKET_FILE_TAKEN : TOFU_SOCKET_FILE_STALE;
 }
 
-bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
+enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at)
 {
-	BY_HANDLE_FILE_INFORMATION info;
-	HANDLE file = open_file(path);
-	BOOL told;
+	bool again;
+	enum tofu_socket_file_state state = look(at, &again);
 
-	if (file == INVALID_HANDLE_VALUE)
-		return false;
-	told = GetFileInformationByHandle(file, &info);
-	CloseHandle(file);
-	if (!told || (info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0)
-		return false;
-	out->device = info.dwVolumeSerialNumber;
-	out->number = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
-	return true;
+	for (int tries = 0; again && tries < LOCK_TRIES; tries++) {
+		Sleep(1);
+		state = look(at, &again);
+	}
+	return state;
 }
 
 /* Whether it looks like a socket does not matter: it is the one that the bind made. */
