@@ -6,7 +6,7 @@
  * The vocabulary that the engine's tests are written in. Each step either succeeds within PATIENCE_NS or ends the test and
  * says what it saw instead, so the cases themselves hold no checks of calls that have to work.
  *
- * Steps may be taken on threads of the test's own, as long as Check forks: a failing one ends the process.
+ * Steps may be taken on threads of the test's own: a failing one ends the process.
  */
 
 #include <stdbool.h>
