@@ -397,7 +397,7 @@ static int summarize(const struct call *c)
 	           " connection%s in %.3f s, %.0f/s, all right\n",
 	           total, total == 1 ? "" : "es", o->size, plural(o->size), o->connections, plural(o->connections),
 	           seconds, rate) > 0 &&
-	    fflush(stdout) == 0)
+	    tofu_say_flush())
 		return ECHO_RIGHT;
 	tofu_say_wrong(TOFU_OK, "cannot write the summary");
 	return ECHO_FAILED;

@@ -115,7 +115,7 @@ static bool print_listening(const tofu_msg *msg)
 	size_t len;
 	const char *address = tofu_msg_headers_find(msg, "~listen_on", &len);
 
-	if (address != NULL && printf("listening %.*s\n", (int)len, address) > 0 && fflush(stdout) == 0)
+	if (address != NULL && printf("listening %.*s\n", (int)len, address) > 0 && tofu_say_flush())
 		return true;
 	tofu_say_wrong(TOFU_OK, "cannot write: %s", strerror(errno));
 	return false;

@@ -112,7 +112,7 @@ bool tofu_perf_report(const struct perf_options *options, const struct perf_resu
 		print_json(options, figures);
 	else
 		print_table(options, figures);
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (tofu_say_flush())
 		return true;
 	tofu_say_wrong(TOFU_OK, "cannot write the result: %s", strerror(errno));
 	return false;

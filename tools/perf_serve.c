@@ -238,7 +238,7 @@ int tofu_perf_serve(const struct perf_options *options, const char *address)
 		if (!tofu_stop_open(tofu_perf_server_stop, &s)) {
 			tofu_say_wrong(TOFU_OK, "cannot watch for signals");
 		} else {
-			if (printf("listening %s\n", s.address) > 0 && fflush(stdout) == 0)
+			if (printf("listening %s\n", s.address) > 0 && tofu_say_flush())
 				tofu_perf_server_run(&s);
 			else
 				s.failed = true;

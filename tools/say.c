@@ -31,9 +31,15 @@ void tofu_say_wrong(enum tofu_status status, const char *format, ...)
 		(void)fprintf(stderr, "%s: %s\n", program, what);
 }
 
+/* Where what is printed goes out at once, Windows' printf() says that it did even if it did not; the stream remembers. */
+bool tofu_say_flush(void)
+{
+	return fflush(stdout) == 0 && !ferror(stdout);
+}
+
 bool tofu_say(const char *first, const char *second)
 {
-	if (fputs(first, stdout) != EOF && fputs(second, stdout) != EOF && fflush(stdout) == 0)
+	if (fputs(first, stdout) != EOF && fputs(second, stdout) != EOF && tofu_say_flush())
 		return true;
 	tofu_say_wrong(TOFU_OK, "cannot write: %s", strerror(errno));
 	return false;

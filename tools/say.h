@@ -18,6 +18,9 @@ void tofu_say_wrong(enum tofu_status status, const char *format, ...)
 #endif
 	;
 
+/** All that was printed on the standard output is out. False: some of it was not written, now or earlier. */
+bool tofu_say_flush(void);
+
 /** Two texts on the standard output for a person who asked for them. False: not written whole, and said so. */
 bool tofu_say(const char *first, const char *second);
 
