@@ -25,7 +25,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
-from tofu_programs import FOREIGN, ask, command, kill, needs_unix, pid_of, program
+from tofu_programs import FOREIGN, ask, command, kill, main, needs_unix, pid_of, program
 from tofu_wire import (ANSWERS, BYE_REQUEST, BYE_RESPONSE, BYE_SIGNAL, ENGINE, HEAD, HELLO_REQUEST, HELLO_RESPONSE,
                        MORE, MOST, PATIENCE, REQUEST, RESPONSE, SIGNAL, WELCOME_REQUEST, WELCOME_RESPONSE, Frame,
                        Listener, connect, encode, header_lines)
@@ -815,4 +815,4 @@ if __name__ == "__main__":
     faulthandler.dump_traceback_later(900 if FOREIGN else 180, exit=True)
     room_for_the_crowd()
     print(f"TOFU_SEED={SEED}", flush=True)
-    unittest.main(verbosity=2)
+    main(verbosity=2)

@@ -13,7 +13,8 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
-from tofu_programs import FOREIGN, NO_UNIX, STOP, ask, command, connect_unix, find, kill, not_foreign, program
+from tofu_programs import (ANYWHERE, FOREIGN, STOP, as_shown, ask, command, connect_unix, find, innermost, kill, listeners,
+                           main, needs_unix, program)
 
 import pty
 import select
@@ -30,6 +31,7 @@ ECHO = program("tofu-echo")
 COMMAND = command("tofu-echo")
 COMPLAINS = "tofu-echo.exe: " if FOREIGN else "tofu-echo: "  # of options: getopt_long() says who it is
 PATIENCE = 60
+ONE_OF_TWO = b"1 of 2 echoes, 50%"
 
 REQUEST, RESPONSE, SIGNAL, HELLO_REQUEST, HELLO_RESPONSE, BYE_REQUEST, BYE_RESPONSE = range(7)
 MORE = 0x20
@@ -130,7 +132,6 @@ class CommandLine(unittest.TestCase):
             self.assertEqual((r.returncode, r.stderr), (0, ""))
             self.assertRegex(r.stdout, r"\Atofu-echo \d+\.\d+\.\d+\n\Z")
 
-    @not_foreign("Wine does not report a full device")
     def test_help_that_cannot_be_written_fails(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
@@ -195,6 +196,7 @@ class Serving(unittest.TestCase):
             port = s.addresses[0].rsplit("|", 1)[1]
             self.assertEqual(run("call", "-n5", f"tcp|127.0.0.1|{port}").returncode, 0)
 
+    @needs_unix
     def test_an_empty_path_becomes_a_socket_file_that_goes_at_the_end(self):
         with Service("uds|") as s:
             path = s.addresses[0].removeprefix("uds|")
@@ -202,6 +204,7 @@ class Serving(unittest.TestCase):
             self.assertEqual(s.stop(), (0, "", ""))
             self.assertIsNone(find(path))
 
+    @needs_unix
     def test_a_path_is_taken_as_it_is(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "echo")
@@ -210,18 +213,23 @@ class Serving(unittest.TestCase):
                 self.assertEqual(s.stop(signal.SIGINT), (0, "", ""))
             self.assertEqual(os.listdir(directory), [])
 
-    def test_addresses_as_urls(self):
+    def test_a_tcp_address_as_a_url(self):
+        with Service("tcp://127.0.0.1:0") as s:
+            port = s.addresses[0].rsplit("|", 1)[1]
+            self.assertEqual(run("call", "-n5", f"tcp://127.0.0.1:{port}").returncode, 0)
+
+    @needs_unix
+    def test_a_path_as_a_url(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "echo")
-            with Service("tcp://127.0.0.1:0", f"unix://{path}") as s:
-                self.assertEqual(s.addresses[1], f"uds|{path}")
-                port = s.addresses[0].rsplit("|", 1)[1]
-                for url in (f"tcp://127.0.0.1:{port}", f"unix://{path}"):
-                    self.assertEqual(run("call", "-n5", url).returncode, 0, url)
+            with Service(f"unix://{path}") as s:
+                self.assertEqual(s.addresses, [f"uds|{path}"])
+                self.assertEqual(run("call", "-n5", f"unix://{path}").returncode, 0)
 
     def test_several_addresses_in_the_order_of_the_command_line(self):
-        with Service("uds|", "tcp|127.0.0.1|0", "uds|", "tcp|127.0.0.1|0") as s:
-            self.assertEqual([a.split("|")[0] for a in s.addresses], ["uds", "tcp", "uds", "tcp"])
+        wanted = 2 * [ANYWHERE, "tcp|127.0.0.1|0"]
+        with Service(*wanted) as s:
+            self.assertEqual([a.split("|")[0] for a in s.addresses], [a.split("|")[0] for a in wanted])
             self.assertEqual(len(set(s.addresses)), 4)
             for address in s.addresses:
                 r = run("call", "-n", "20", address)
@@ -236,7 +244,7 @@ class Serving(unittest.TestCase):
         return r
 
     def test_an_address_in_use(self):
-        with Service("tcp|127.0.0.1|0", "uds|") as s:
+        with Service(*listeners(self)) as s:
             for address in s.addresses:
                 self.assert_cannot_listen(address)
                 self.assertEqual(run("call", "-n5", address).returncode, 0, "the first one lives on")
@@ -247,13 +255,13 @@ class Serving(unittest.TestCase):
             with self.subTest(address=address):
                 self.assertEqual(self.assert_cannot_listen(address).stdout, "")
 
+    @needs_unix
     def test_when_the_second_listener_fails_the_first_leaves_nothing_behind(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "echo")
             self.assert_cannot_listen(f"uds|{path}", "nonsense")
             self.assertEqual(os.listdir(directory), [])
 
-    @not_foreign("Wine does not report a full device")
     def test_listening_lines_that_cannot_be_written_end_the_program(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
@@ -265,21 +273,20 @@ class Serving(unittest.TestCase):
 
     def test_both_signals_stop_it_with_success(self):
         for how in (signal.SIGINT,) if FOREIGN else (signal.SIGINT, signal.SIGTERM):
-            with Service("tcp|127.0.0.1|0", "uds|") as s:
+            with Service("tcp|127.0.0.1|0", ANYWHERE) as s:
                 self.assertEqual(s.stop(how), (0, "", ""), how)
 
-    @not_foreign("no shell starts it on Windows")
     def test_sigint_stops_it_even_when_a_script_started_it_in_the_background(self):
-        script = '"$0" serve "uds|" & pid=$!; read go; kill -INT $pid; wait $pid'
-        with subprocess.Popen(["sh", "-c", script, ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              text=True) as shell:
-            self.assertRegex(shell.stdout.readline(), r"\Alistening uds\|")
-            shell.stdin.write("go\n")
+        script = '"$@" & read pid; kill -INT $pid; wait $!'
+        with subprocess.Popen(["sh", "-c", script, "sh", *COMMAND, "serve", ANYWHERE], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as shell:
+            self.assertRegex(shell.stdout.readline(), r"\Alistening ")
+            shell.stdin.write(f"{innermost(shell.pid)}\n")
             shell.stdin.flush()
             self.assertEqual(shell.wait(PATIENCE), 0)
 
     def test_a_stop_says_bye_to_connections_and_waits_for_the_answer(self):
-        for wanted in ("tcp|127.0.0.1|0", "uds|"):
+        for wanted in listeners(self):
             with self.subTest(wanted), Service(wanted) as s, Wire(s.addresses[0]) as w:
                 self.assertEqual(w.hello()[0], HELLO_RESPONSE)
                 ask(s.process, STOP)
@@ -306,7 +313,7 @@ class Echoing(unittest.TestCase):
     """What the service answers, seen on the wire."""
 
     def both(self):
-        for wanted in ("tcp|127.0.0.1|0", "uds|"):
+        for wanted in listeners(self):
             with self.subTest(wanted), Service(wanted) as s, Wire(s.addresses[0]) as w:
                 self.assertEqual(w.hello()[:3], (HELLO_RESPONSE, 0, 1))
                 w.address = s.addresses[0]
@@ -395,7 +402,7 @@ class Calling(unittest.TestCase):
             (("-n", "200", "-c", "50", "-s", "100"), 200, 100, 50),
             (("-n", "500", "-c", "4", "--poller=afd" if FOREIGN else "--poller=poll"), 500, 64, 4),
         )
-        for wanted in ("tcp|127.0.0.1|0", "uds|"):
+        for wanted in listeners(self):
             with Service(wanted) as s:
                 for args, count, size, connections in cases:
                     with self.subTest(wanted=wanted, args=args):
@@ -409,11 +416,11 @@ class Calling(unittest.TestCase):
                 self.assertEqual(s.stop(), (0, "", ""))
 
     def test_options_may_stand_behind_the_address(self):
-        with Service("uds|") as s:
+        with Service(ANYWHERE) as s:
             self.assertEqual(run("call", s.addresses[0], "-n", "3").returncode, 0)
 
     def test_several_callers_at_once(self):
-        with Service("tcp|127.0.0.1|0", "uds|") as s:
+        with Service("tcp|127.0.0.1|0", ANYWHERE) as s:
             callers = [subprocess.Popen([*COMMAND, "call", "-n", "500", "-c", "5", a], stdout=subprocess.PIPE, text=True)
                        for a in s.addresses * 2]
             for caller in callers:
@@ -542,17 +549,15 @@ class Calling(unittest.TestCase):
         self.assertEqual(len({body for _, _, _, _, body in heard}), 21, "no two bodies are the same")
         self.assertEqual({len(body) for _, _, _, _, body in heard[:20]}, {33})
 
-    @not_foreign("Wine does not report a full device")
     def test_a_summary_that_cannot_be_written_fails(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
-        with Service("uds|") as s, open("/dev/full", "w") as full:
+        with Service(ANYWHERE) as s, open("/dev/full", "w") as full:
             r = subprocess.run([*COMMAND, "call", "-n5", s.addresses[0]], stdout=full, stderr=subprocess.PIPE, text=True,
                                timeout=PATIENCE)
         self.assertEqual(r.returncode, 1)
         self.assertIn("tofu-echo: cannot write the summary", r.stderr)
 
-    @not_foreign("a terminal here is none for Windows")
     def test_progress_is_shown_on_a_terminal(self):
         seen = threading.Event()
 
@@ -578,21 +583,18 @@ class Calling(unittest.TestCase):
                 if not piece:
                     break
                 shown += piece
-                if b"\r1 of 2 echoes, 50%" in shown:
+                if ONE_OF_TWO in as_shown(shown):
                     seen.set()
             seen.set()
             os.close(ours)
             out = caller.communicate(timeout=PATIENCE)[0]
         self.assertEqual(caller.returncode, 0)
         self.assertRegex(out, rb"\A2 echoes [^\n]+, all right\n\Z")
-        self.assertIn(b"\r1 of 2 echoes, 50%", shown)
-        self.assertTrue(shown.endswith(b" \r"), "it is wiped out at the end")
+        self.assertIn(ONE_OF_TWO, as_shown(shown))
+        self.assertTrue(as_shown(shown).endswith(b" \r"), "it is wiped out at the end")
 
 
 if __name__ == "__main__":
     if not os.access(ECHO, os.X_OK):
         sys.exit(f"{ECHO}: no such program; set TOFU_ECHO")
-    if NO_UNIX:
-        print(f"skipped: half of it wants Unix sockets, and {NO_UNIX}")
-        sys.exit(77)
-    unittest.main(verbosity=1)
+    main()

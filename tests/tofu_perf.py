@@ -13,7 +13,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
-from tofu_programs import FOREIGN, NO_UNIX, STOP, ask, command, find, kill, not_foreign, program
+from tofu_programs import FOREIGN, STOP, as_shown, ask, command, find, kill, main, program, transports
 
 import pty
 import signal
@@ -27,7 +27,6 @@ import unittest
 PERF = program("tofu-perf")
 COMMAND = command("tofu-perf")
 PATIENCE = 180 if FOREIGN else 60
-TRANSPORTS = ("tcp",) if NO_UNIX else ("tcp", "uds")
 TICK = 2 if FOREIGN else 0  # seconds: time of processors is counted in 1/100 s there, and little of it, for what waits
 
 REQUEST, RESPONSE, SIGNAL, HELLO_REQUEST, HELLO_RESPONSE = range(5)
@@ -123,8 +122,7 @@ class CommandLine(Case):
     def test_nobody_there(self):
         with socket.socket() as taken, tempfile.TemporaryDirectory() as directory:
             taken.bind(("127.0.0.1", 0))  # bound but not listening: nobody else gets the port, and nobody answers
-            addresses = ["tcp|127.0.0.1|%d" % taken.getsockname()[1], f"uds|{directory}/none"]
-            for address in addresses[:len(TRANSPORTS)]:
+            for address in "tcp|127.0.0.1|%d" % taken.getsockname()[1], f"uds|{directory}/none":
                 r = run("latency", "--to", address)
                 self.assertEqual((r.returncode, r.stdout), (1, ""))
                 self.assertRegex(r.stderr, r"\Atofu-perf: cannot connect: [^\n]+\n\Z")
@@ -132,7 +130,7 @@ class CommandLine(Case):
 
 class InOneProcess(Case):
     def test_throughput(self):
-        for transport in TRANSPORTS:
+        for transport in transports(self):
             for size in (0, 7, 8, 64, 3000, 65535):
                 with self.subTest(transport=transport, size=size):
                     r = self.measure("throughput", "--transport", transport, "-s", size, "-n", 3000)
@@ -140,16 +138,16 @@ class InOneProcess(Case):
                                      ("throughput", transport, size, 3000))
                     self.assertEqual([r[name] for name in TIMES], [None] * 5)
 
-    @not_foreign("how many share one is a matter of the system's speed, which Wine has not")
     def test_many_messages_share_a_system_call(self):
         r = self.measure("throughput", "-n", 100000)
         # A poster that takes longer for a message than a system call does writes many of them alone.
         slow = "thread" in os.environ.get("SANITIZER_FLAGS", "")
-        self.assertLess(r["sends_per_message"], 0.6 if slow else 0.2)
-        self.assertLess(r["receives_per_message"], 0.2)
+        # By Wine all do: a system call for a socket is a question to its server.
+        self.assertLessEqual(r["sends_per_message"], 1 if FOREIGN else 0.6 if slow else 0.2)
+        self.assertLess(r["receives_per_message"], 0.5 if FOREIGN else 0.2)
 
     def test_throughput_of_channels_and_threads(self):
-        for transport in TRANSPORTS:
+        for transport in transports(self):
             for echo in ((), ("--echo",)):
                 for channels, threads in ((5, 1), (4, 2), (7, 3)):
                     with self.subTest(transport=transport, echo=echo, channels=channels, threads=threads):
@@ -167,7 +165,7 @@ class InOneProcess(Case):
             self.assert_times(r)
 
     def test_latency(self):
-        for transport in TRANSPORTS:
+        for transport in transports(self):
             r = self.measure("latency", "--transport", transport, "-n", 500, "--warmup", 10)
             self.assert_times(r)
             self.assertAlmostEqual(r["sends_per_message"], 1, delta=0.1)
@@ -180,13 +178,13 @@ class InOneProcess(Case):
         self.assertEqual((r.returncode, r.stderr, json.loads(r.stdout)["messages_per_s"]), (0, "", 0))
 
     def test_churn(self):
-        for transport in TRANSPORTS:
+        for transport in transports(self):
             r = self.measure("churn", "--transport", transport, "-n", 50, "-c", 4, "--threads", 2)
             self.assertEqual((r["count"], r["channels"]), (50, 4))
             self.assert_times(r)
 
     def test_connections(self):
-        for transport in TRANSPORTS:
+        for transport in transports(self):
             r = self.measure("connections", "--transport", transport, "-c", 300, "-n", 2000 if TICK else 200)
             self.assert_times(r)
             self.assertGreater(r["resident_bytes_per_connection"], 0)
@@ -208,7 +206,6 @@ class InOneProcess(Case):
         self.assertIn("latency over tcp", r.stdout)
         self.assertRegex(r.stdout, r"\n  time, median, ns +\d+\n")
 
-    @not_foreign("Wine does not report a full device")
     def test_a_full_disk_is_noticed(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
@@ -218,10 +215,10 @@ class InOneProcess(Case):
         self.assertEqual(r.returncode, 1)
         self.assertIn("cannot write the result", r.stderr)
 
-    @not_foreign("a terminal here is none for Windows")
     def test_progress_is_shown_on_a_terminal_only(self):
         ours, its = pty.openpty()
-        process = subprocess.Popen([*COMMAND, "latency", "-n", "60000", "--warmup", "0"], stdout=subprocess.PIPE,
+        count = 20000 if FOREIGN else 60000
+        process = subprocess.Popen([*COMMAND, "latency", "-n", str(count), "--warmup", "0"], stdout=subprocess.PIPE,
                                    stderr=its)
         os.close(its)
         shown = b""
@@ -236,13 +233,14 @@ class InOneProcess(Case):
         os.close(ours)
         process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0)
-        self.assertRegex(shown, rb"\r\d+ of 60000, \d+%")
-        self.assertTrue(shown.endswith(b" \r"), "it is wiped out at the end")
+        self.assertRegex(as_shown(shown), rb"\d+ of %d, \d+%%" % count)
+        self.assertTrue(as_shown(shown).endswith(b" \r"), "it is wiped out at the end")
 
 
 class BetweenTwo(Case):
     def test_everything_against_one_service(self):
-        for args in ((),) if NO_UNIX else ((), ("--transport", "uds")):
+        for transport in transports(self):
+            args = () if transport == "tcp" else ("--transport", transport)
             with Service(*args) as s:
                 self.assertTrue(s.line.startswith("listening " + ("uds|" if args else "tcp|127.0.0.1|")))
                 to = ("--to", s.address)
@@ -390,4 +388,4 @@ class WrongAnswers(Case):
 if __name__ == "__main__":
     if not os.access(PERF, os.X_OK):
         sys.exit(f"{PERF}: no such program; set TOFU_PERF")
-    unittest.main(verbosity=1)
+    main()

@@ -8,6 +8,7 @@ TOP_BUILDDIR is where they are (.). On Windows itself there is no RUNNER, and no
 import atexit
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -35,19 +36,15 @@ def command(name):
     return [*RUNNER, program(name)]
 
 
-def not_foreign(why):
-    return unittest.skipIf(FOREIGN, why)
+def innermost(pid):
+    """The program that runs in the end, of those that only run another."""
+    while children := pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        pid = int(children[0])
+    return pid
 
 
 def pid_of(process):
-    """The program itself, which is the innermost one where something runs it."""
-    pid = process.pid
-    while FOREIGN:
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if not children:
-            break
-        pid = int(children[0])
-    return pid
+    return innermost(process.pid) if FOREIGN else process.pid
 
 
 def ask(process, how=STOP):
@@ -125,5 +122,41 @@ if FOREIGN:
 NO_UNIX = why_no_unix_sockets()
 
 
+ANYWHERE = "tcp|127.0.0.1|0" if NO_UNIX else "uds|"  # to listen on, where it does not matter
+
+
 def needs_unix(case):
     return unittest.skipIf(NO_UNIX is not None, NO_UNIX)(case)
+
+
+def transports(case):
+    """The names of those that there are; what a test leaves out is said."""
+    yield "tcp"
+    if NO_UNIX is None:
+        yield "uds"
+        return
+    with case.subTest(transport="uds"):
+        case.skipTest(NO_UNIX)
+
+
+def listeners(case):
+    """Addresses to listen on, one of each transport."""
+    return [{"tcp": "tcp|127.0.0.1|0", "uds": "uds|"}[transport] for transport in transports(case)]
+
+
+def as_shown(written):
+    """What a terminal was written to, as text. Wine's console draws what a program for Windows writes, by moves of the cursor."""
+    return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", written.replace(b"\x1b[K\x1b[1C", b" "))
+
+
+class Runner(unittest.TextTestRunner):
+    def run(self, test):
+        result = super().run(test)
+        for left_out, why in result.skipped:
+            print(f"skipped: {left_out.id().removeprefix('__main__.')}: {why}")
+        return result
+
+
+def main(verbosity=1):
+    """Run the script's tests, and say of each that is left out, why."""
+    unittest.main(testRunner=Runner, verbosity=verbosity)
