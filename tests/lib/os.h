@@ -104,7 +104,7 @@ bool os_spawn_self(struct os_process *p, const char *argument, const char *secon
 bool os_read_line(struct os_process *p, char *out, size_t capacity, int64_t timeout_ns);
 /** End it without a word. */
 void os_kill(struct os_process *p);
-/** Do its connections end with it? Wine 8 keeps those of a process that is killed in the middle of a recv(). */
+/** Do its connections end with it? Wine 8's server keeps one now and then, though the process is gone. */
 bool os_kill_ends_connections(void);
 /** Wait for its end; the exit status, -1 if a signal ended it. */
 int os_reap(struct os_process *p);

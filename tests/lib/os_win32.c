@@ -907,7 +907,11 @@ void os_kill(struct os_process *p)
 	TerminateProcess((HANDLE)(intptr_t)p->id, KILLED);
 }
 
-/* Its server hands the recv() to the client, and waits for the client's word on how that ended. */
+/*
+ * By Wine 8 they mostly do: of 11 runs of after_an_accident_the_books_balance over TCP, 20 kills each, 4 failed for a
+ * connection that never ended. No Unix process had it any more, so its server did. That no thread is in a recv() or send()
+ * when the process is killed does not help.
+ */
 bool os_kill_ends_connections(void)
 {
 	return !by_wine();
