@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What other threads hand to the reactor: nothing is lost, order is kept, and it is woken exactly when it sleeps. */
+/*
+ * What other threads hand to the reactor: nothing is lost, order is kept, and it is woken exactly when it sleeps. And what it
+ * is told beforehand of messages that lie in other cores' caches.
+ */
 
 #include <string.h>
 
@@ -8,6 +11,7 @@
 
 #include "lib/harness.h"
 #include "platform/platform.h"
+#include "reactor/group.h"
 #include "reactor/mailbox.h"
 
 enum { PRODUCERS = 3, EACH = 20000 };
@@ -21,6 +25,20 @@ static struct tofu_msg *letter(uint64_t id)
 	ck_assert_ptr_nonnull(m);
 	m->header.id = id;
 	return m;
+}
+
+static void take_all(void)
+{
+	struct tofu_msg *m = tofu_mailbox_take_messages(&box);
+
+	while (m != NULL) {
+		struct tofu_msg *next = m->next;
+
+		tofu_msg_destroy(m);
+		m = next;
+	}
+	(void)tofu_mailbox_take_commands(&box);
+	(void)tofu_mailbox_take_refilled(&box);
 }
 
 static void start(void)
@@ -55,6 +73,34 @@ START_TEST(messages_come_out_oldest_first_and_all_at_once)
 	}
 	ck_assert_ptr_null(m);
 	ck_assert_ptr_null(tofu_mailbox_take_messages(&box));
+}
+END_TEST
+
+START_TEST(the_trail_says_where_the_last_messages_lie)
+{
+	for (uint64_t i = 1; i <= TOFU_TRAIL + 5; i++)
+		(void)tofu_mailbox_post(&box, letter(i));
+	for (struct tofu_msg *m = atomic_load(&box.messages); m->header.id > 5; m = m->next)
+		ck_assert_ptr_eq(atomic_load(&box.trail[(m->header.id - 1) % TOFU_TRAIL]), m);
+	take_all();
+}
+END_TEST
+
+START_TEST(a_message_of_a_batch_knows_one_that_comes_later)
+{
+	struct tofu_group group = { 0 };
+	struct tofu_msg *m[3 * TOFU_AHEAD];
+	const size_t n = sizeof m / sizeof m[0];
+
+	for (int batch = 0; batch < 2; batch++) {
+		for (size_t i = 0; i < n; i++) {
+			m[i] = letter(i);
+			tofu_group_collect(&group, m[i]);
+		}
+		for (size_t i = 0; i < n; i++)
+			ck_assert_ptr_eq(m[i]->ahead, i + TOFU_AHEAD < n ? m[i + TOFU_AHEAD] : NULL);
+		tofu_msg_queue_put(&group.batch);
+	}
 }
 END_TEST
 
@@ -99,20 +145,6 @@ static bool hand_in(int way)
 	default:
 		return tofu_mailbox_refilled(&box);
 	}
-}
-
-static void take_all(void)
-{
-	struct tofu_msg *m = tofu_mailbox_take_messages(&box);
-
-	while (m != NULL) {
-		struct tofu_msg *next = m->next;
-
-		tofu_msg_destroy(m);
-		m = next;
-	}
-	(void)tofu_mailbox_take_commands(&box);
-	(void)tofu_mailbox_take_refilled(&box);
 }
 
 START_TEST(with_something_inside_the_reactor_must_not_sleep)
@@ -296,6 +328,8 @@ static Suite *suite_of_mailbox(void)
 	tcase_add_checked_fixture(tc, start, NULL);
 	tcase_add_test(tc, empty_mailbox_gives_nothing_and_lets_the_reactor_sleep);
 	tcase_add_test(tc, messages_come_out_oldest_first_and_all_at_once);
+	tcase_add_test(tc, the_trail_says_where_the_last_messages_lie);
+	tcase_add_test(tc, a_message_of_a_batch_knows_one_that_comes_later);
 	tcase_add_test(tc, commands_come_out_oldest_first_and_apart_from_messages);
 	tcase_add_test(tc, refilled_is_noted_once_however_often_it_was_said);
 	tcase_add_loop_test(tc, with_something_inside_the_reactor_must_not_sleep, 0, 3);
