@@ -14,9 +14,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 from tofu_programs import (ANYWHERE, FOREIGN, STOP, as_shown, ask, command, connect_unix, find, innermost, kill, listeners,
-                           main, needs_unix, program)
+                           main, needs_unix, program, terminal)
 
-import pty
 import select
 import signal
 import socket
@@ -570,7 +569,7 @@ class Calling(unittest.TestCase):
             wire.send(BYE_RESPONSE, wire.receive()[2])
             wire.receive()
 
-        ours, its = pty.openpty()
+        ours, its = terminal(self)
         with self.service(behave) as address:
             caller = subprocess.Popen([*COMMAND, "call", "-n2", "-w1", address], stdout=subprocess.PIPE, stderr=its)
             os.close(its)

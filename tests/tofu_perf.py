@@ -13,9 +13,8 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
-from tofu_programs import FOREIGN, STOP, as_shown, ask, command, find, kill, main, program, transports
+from tofu_programs import FOREIGN, STOP, as_shown, ask, command, find, kill, main, program, terminal, transports
 
-import pty
 import signal
 import socket
 import struct
@@ -216,7 +215,7 @@ class InOneProcess(Case):
         self.assertIn("cannot write the result", r.stderr)
 
     def test_progress_is_shown_on_a_terminal_only(self):
-        ours, its = pty.openpty()
+        ours, its = terminal(self)
         count = 20000 if FOREIGN else 60000
         process = subprocess.Popen([*COMMAND, "latency", "-n", str(count), "--warmup", "0"], stdout=subprocess.PIPE,
                                    stderr=its)

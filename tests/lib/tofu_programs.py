@@ -23,6 +23,8 @@ if FOREIGN and not RUNNER:  # so this comes before anything that Windows has not
     print("skipped: the programs are stopped by signals, which Windows has none of")
     sys.exit(77)
 
+import pty
+
 
 def program(name):
     """tofu-echo: $TOFU_ECHO, or the one that was built."""
@@ -142,6 +144,14 @@ def transports(case):
 def listeners(case):
     """Addresses to listen on, one of each transport."""
     return [{"tcp": "tcp|127.0.0.1|0", "uds": "uds|"}[transport] for transport in transports(case)]
+
+
+def terminal(case):
+    """Both ends of one, ours first."""
+    try:
+        return pty.openpty()
+    except OSError as error:
+        case.skipTest(f"no terminal to be had: {error}")
 
 
 def as_shown(written):
