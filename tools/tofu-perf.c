@@ -34,7 +34,7 @@ static const char help[] =
 	"      --threads THREADS    that send (1)\n"
 	"  -w, --window WINDOW      requests without an answer on each channel (1; throughput --echo: 256)\n"
 	"      --echo               throughput of requests and responses\n"
-	"      --poller NAME        what the engines wait with: auto, poll, epoll (auto)\n"
+	"      --poller NAME        what the engines wait with: auto, poll, epoll, afd (auto)\n"
 	"      --in-process         both sides in this process: the default\n"
 	"      --to ADDRESS         the other side is a tofu-perf --serve\n"
 	"  -t, --timeout SECONDS    give up when nothing happens for so long (30)\n"
