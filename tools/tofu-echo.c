@@ -20,23 +20,24 @@ static const char usage[] = "usage: tofu-echo serve [-v] ADDRESS...\n"
 			    "                      [-t SECONDS] ADDRESS\n"
 			    "       tofu-echo --help | --version\n";
 
-static const char help[] = "\n"
-			   "serve listens on every ADDRESS and sends back what it gets, until it is interrupted.\n"
-			   "call sends requests to ADDRESS and compares every answer byte for byte.\n"
-			   "\n"
-			   "  -n, --count COUNT              requests on each connection (1000)\n"
-			   "  -s, --size SIZE                bytes in each, 0 to 65535 (64)\n"
-			   "  -c, --connections CONNECTIONS  connections open at once (1)\n"
-			   "  -w, --window WINDOW            requests under way on each connection (64)\n"
-			   "  -t, --timeout SECONDS          give up when nothing arrives for so long (30)\n"
-			   "      --poller NAME              what the engine waits with: auto, poll, epoll, afd (auto)\n"
-			   "  -v, --verbose                  the engine's log on the standard error output\n"
-			   "  -h, --help                     this text\n"
-			   "  -V, --version                  the version of the library\n"
-			   "\n"
-			   "ADDRESS is tcp|HOST|PORT or tcp://HOST:PORT, uds|PATH or unix:///PATH. serve takes\n"
-			   "port 0 (any free one), an empty HOST (every interface), an empty PATH (a new file).\n"
-			   "The bar means something to the shell: put the address in quotes.\n";
+static const char help[] =
+	"\n"
+	"serve listens on every ADDRESS and sends back what it gets, until it is interrupted.\n"
+	"call sends requests to ADDRESS and compares every answer byte for byte.\n"
+	"\n"
+	"  -n, --count COUNT              requests on each connection (1000)\n"
+	"  -s, --size SIZE                bytes in each, 0 to 65535 (64)\n"
+	"  -c, --connections CONNECTIONS  connections open at once (1)\n"
+	"  -w, --window WINDOW            requests under way on each connection (64)\n"
+	"  -t, --timeout SECONDS          give up when nothing arrives for so long (30)\n"
+	"      --poller NAME              what the engine waits with: auto, poll, epoll, afd (auto)\n"
+	"  -v, --verbose                  the engine's log on the standard error output\n"
+	"  -h, --help                     this text\n"
+	"  -V, --version                  the version of the library\n"
+	"\n"
+	"ADDRESS is tcp|HOST|PORT or tcp://HOST:PORT, uds|PATH or unix:///PATH. serve takes\n"
+	"port 0 (any free one), an empty HOST (every interface), an empty PATH (a new file).\n"
+	"The bar means something to the shell: put the address in quotes.\n";
 
 enum { LONG_POLLER = 256 };
 
