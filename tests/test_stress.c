@@ -58,12 +58,14 @@ struct storm {
 	struct tofu_thread thread;
 };
 
-/* Not take(): the more connections there are, the longer some systems think about each (Wine). */
+/* Not PATIENCE_NS: the more connections there are, the longer some systems think about each (Wine). */
+#define LONG_PATIENCE_NS (12 * PATIENCE_NS)
+
 static tofu_msg *next(const struct party *party)
 {
 	tofu_msg *msg;
 
-	works(tofu_receive(party->side.group, &msg, 12 * PATIENCE_NS));
+	works(tofu_receive(party->side.group, &msg, LONG_PATIENCE_NS));
 	return msg;
 }
 
@@ -346,6 +348,7 @@ static void party_open(struct party *party)
 {
 	struct tofu_options options = options_with_pool(16 * 1024);
 
+	options.handshake_timeout_ms = LONG_PATIENCE_NS / TOFU_NS_PER_MS;
 	party->side = side_in(engine_up(&options));
 	party->line_of = calloc(CHANNELS, sizeof *party->line_of);
 	must(party->line_of != NULL, "no memory");
