@@ -326,18 +326,6 @@ class ServingCases:
             peer.send(RESPONSE, id, b"a: b\r\n", b"unasked", more=id == 2)
         self.round_trip(peer)
 
-    def test_two_requests_in_a_row_and_their_answers_wait_for_no_acknowledgement(self):
-        # A system that holds the second of two small segments back until the first is acknowledged, and a peer that
-        # acknowledges late, can make 40 ms and more of each of these. (That TCP is told not to, test_tcp looks at.)
-        peer = self.greeted()
-        started = time.monotonic()
-        for id in range(1, 51):
-            peer.send(REQUEST, id, b"", b"first half", more=True)
-            peer.send(REQUEST, id, b"", b"second half")
-            self.assertEqual(peer.receive(), Frame(RESPONSE, id, b"", b"first half", True))
-            self.assertEqual(peer.receive(), Frame(RESPONSE, id, b"", b"second half"))
-        self.assertLess(time.monotonic() - started, 1)
-
     # What it does not take.
 
     def illegal(self, peer, proto, id, status, lengths=(0, 0), before=b""):
@@ -712,17 +700,6 @@ class CallingCases:
             self.answer(two)
         self.part(one)
         self.part(two)
-        self.right(caller)
-
-    def test_a_window_of_small_requests_waits_for_no_acknowledgement(self):
-        caller = self.call("-n100", "-s10", "-w2")
-        peer = self.accept()
-        self.greet(peer)
-        started = time.monotonic()
-        for _ in range(100):
-            self.answer(peer)
-        self.assertLess(time.monotonic() - started, 1)
-        self.part(peer)
         self.right(caller)
 
     def test_each_illegal_frame_ends_the_connection(self):

@@ -28,9 +28,12 @@ import pty
 
 def program(name):
     """tofu-echo: $TOFU_ECHO, or the one that was built."""
-    # libtool's tools/NAME.exe starts the program as another process.
-    built = f"tools/.libs/{name}.exe" if FOREIGN else f"tools/{name}"
-    return os.environ.get(name.upper().replace("-", "_"), os.path.join(TOP, built))
+    built = pathlib.Path(TOP, "tools", name + os.environ.get("EXEEXT", ""))
+    # Of shared libraries libtool's program is one that starts another process.
+    inner = built.parent / ".libs" / built.name
+    if FOREIGN and inner.exists():
+        built = inner
+    return os.environ.get(name.upper().replace("-", "_"), str(built))
 
 
 def command(name):
@@ -88,7 +91,7 @@ def find(path):
     if not path.startswith("C:\\"):
         return pathlib.Path(path) if os.path.lexists(path) else None
     tail = path.removeprefix("C:\\").replace("\\", "/")
-    for drive in pathlib.Path(TOP).glob("wine/*/drive_c"):
+    for drive in pathlib.Path(TOP).glob("wine/*/0/drive_c"):  # see tests/cross/wine
         if os.path.lexists(drive / tail):
             return drive / tail
     return None
