@@ -54,6 +54,25 @@ START_TEST(no_name_is_left_over_where_there_is_none)
 }
 END_TEST
 
+/* A stale file is moved aside before it is removed, and goes back if it was not stale after all. */
+START_TEST(moving_a_socket_file_never_replaces_one)
+{
+	char aside[sizeof path];
+
+	snprintf(aside, sizeof aside, "%s.aside", path);
+	leave_stale(path);
+	ck_assert(tofu_socket_file_move(path, aside));
+	ck_assert(tofu_socket_file_missing(path));
+	leave_stale(path);
+	ck_assert(!tofu_socket_file_move(path, aside));
+	ck_assert_uint_eq(os_files_in(dir), 2);
+	tofu_socket_file_restore(aside, path); /* somebody has the path: what was aside goes */
+	ck_assert_uint_eq(os_files_in(dir), 1);
+	ck_assert(!tofu_socket_file_missing(path));
+	os_file_remove(path);
+}
+END_TEST
+
 /* who lives */
 
 START_TEST(a_marked_file_is_not_stale_however_it_answers)
@@ -351,6 +370,7 @@ static Suite *suite_of_unix_win32(void)
 
 	tcase_add_test(tc, both_separators_and_a_drive_are_understood);
 	tcase_add_test(tc, no_name_is_left_over_where_there_is_none);
+	tcase_add_test(tc, moving_a_socket_file_never_replaces_one);
 
 	tc = unix_case(s, "alive");
 	tcase_add_test(tc, a_marked_file_is_not_stale_however_it_answers);

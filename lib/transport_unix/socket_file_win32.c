@@ -20,12 +20,13 @@
 #include <windows.h>
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	LOCK_TRIES = 100, /* a millisecond apart */
+	PATIENCE_MS = 100, /* with whoever has the lock, or listens without it */
 	NAME_TRIES = 64,
 	NAME_DIGITS = 16,
 	WIDE_CAPACITY = 1024,
@@ -43,15 +44,15 @@ static bool to_utf8(const wchar_t *wide, char *out, size_t capacity)
 	return WideCharToMultiByte(CP_UTF8, WC_ERR_INVALID_CHARS, wide, -1, out, (int)capacity, NULL, NULL) != 0;
 }
 
-/* The file itself, whatever it leads to: to look at it or to be told which one it is. */
-static HANDLE open_file(const char *path)
+/* The file itself, whatever it leads to: to look at it, to be told which one it is, or to give it another name. */
+static HANDLE open_file(const char *path, DWORD access)
 {
 	wchar_t wide[WIDE_CAPACITY];
 
 	if (!to_wide(path, wide))
 		return INVALID_HANDLE_VALUE;
-	return CreateFileW(wide, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-	                   OPEN_EXISTING, FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, NULL);
+	return CreateFileW(wide, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
+	                   FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS, NULL);
 }
 
 static bool nothing_at(const char *path)
@@ -85,7 +86,7 @@ static size_t directory_len(const char *path)
 static bool identify(const char *path, bool directory, struct tofu_socket_file_id *out)
 {
 	BY_HANDLE_FILE_INFORMATION info;
-	HANDLE file = open_file(path);
+	HANDLE file = open_file(path, FILE_READ_ATTRIBUTES);
 	BOOL told;
 
 	if (file == INVALID_HANDLE_VALUE)
@@ -197,8 +198,10 @@ static bool is_directory_marked(const char *path)
 /* Denied is also one that is being deleted at this moment. Where no file can be made, no socket can be bound either. */
 bool tofu_socket_file_lock(const char *path, intptr_t *lock)
 {
+	const ULONGLONG until = GetTickCount64() + PATIENCE_MS;
+
 	*lock = -1;
-	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+	do {
 		HANDLE file = open_lock(path);
 		DWORD error = GetLastError();
 
@@ -208,8 +211,8 @@ bool tofu_socket_file_lock(const char *path, intptr_t *lock)
 		}
 		if (error != ERROR_SHARING_VIOLATION && error != ERROR_ACCESS_DENIED && error != ERROR_DELETE_PENDING)
 			return true;
-		Sleep(1);
-	}
+		Sleep(1); /* up to a tick of the system's clock: 16 ms */
+	} while (GetTickCount64() < until);
 	*lock = mark_directory(path);
 	return false;
 }
@@ -225,7 +228,7 @@ void tofu_socket_file_unlock(intptr_t lock)
 static bool is_socket(const char *path)
 {
 	FILE_ATTRIBUTE_TAG_INFO info = { 0 };
-	HANDLE file = open_file(path);
+	HANDLE file = open_file(path, FILE_READ_ATTRIBUTES);
 	BOOL told;
 
 	if (file == INVALID_HANDLE_VALUE)
@@ -290,10 +293,11 @@ static enum tofu_socket_file_state look(const struct tofu_sockaddr *at, bool *ag
 
 enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at)
 {
+	const ULONGLONG until = GetTickCount64() + PATIENCE_MS;
 	bool again;
 	enum tofu_socket_file_state state = look(at, &again);
 
-	for (int tries = 0; again && tries < LOCK_TRIES; tries++) {
+	while (again && GetTickCount64() < until) {
 		Sleep(1);
 		state = look(at, &again);
 	}
@@ -311,11 +315,27 @@ bool tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id 
 	return to_wide(path, wide) && DeleteFileW(wide);
 }
 
+/* By a handle of the file itself: MoveFileEx() follows what is no link, and fails where it leads to nothing. Never replaces. */
 static bool move(const char *from, const char *to)
 {
-	wchar_t wide_from[WIDE_CAPACITY], wide_to[WIDE_CAPACITY];
+	union {
+		FILE_RENAME_INFO info;
+		unsigned char room[sizeof(FILE_RENAME_INFO) + WIDE_CAPACITY * sizeof(wchar_t)];
+	} name = { .info = { .ReplaceIfExists = FALSE } };
+	wchar_t wide[WIDE_CAPACITY];
+	HANDLE file;
+	BOOL moved;
 
-	return to_wide(from, wide_from) && to_wide(to, wide_to) && MoveFileExW(wide_from, wide_to, 0);
+	if (!to_wide(to, wide))
+		return false;
+	name.info.FileNameLength = (DWORD)(wcslen(wide) * sizeof wide[0]);
+	memcpy(name.room + offsetof(FILE_RENAME_INFO, FileName), wide, name.info.FileNameLength + sizeof wide[0]);
+	file = open_file(from, DELETE | SYNCHRONIZE);
+	if (file == INVALID_HANDLE_VALUE)
+		return false;
+	moved = SetFileInformationByHandle(file, FileRenameInfo, &name, sizeof name);
+	CloseHandle(file);
+	return moved;
 }
 
 bool tofu_socket_file_move(const char *from, const char *to)
