@@ -13,6 +13,7 @@
 #include "harness.h"
 #include "os.h"
 #include "platform/platform.h"
+#include "platform/socket.h"
 
 enum family { IPV4, IPV6, UNIX_FILE, FAMILY_NR };
 
@@ -216,6 +217,13 @@ START_TEST(connect_to_nobody_listening_gives_connect_failed)
 	if (out > 0) /* it was under way, and the failure stays one */
 		ck_status(tofu_socket_connect_result(out), TOFU_CONNECT_FAILED);
 	tofu_socket_close(out, TOFU_CLOSE_ORDERLY);
+}
+END_TEST
+
+/* Windows says that an address is in use when it has no port to call from. That is not an error of the address asked for. */
+START_TEST(connect_for_which_no_port_is_left_has_reached_a_limit)
+{
+	ck_status(tofu_socket_connect_status(TOFU_ADDRESS_IN_USE), TOFU_LIMIT_REACHED);
 }
 END_TEST
 
@@ -703,6 +711,7 @@ static Suite *suite_of_socket(void)
 	every_family(begin, accept_before_a_client_gives_would_block);
 	every_family(begin, connect_is_done_or_pending_then_done);
 	every_family(begin, connect_to_nobody_listening_gives_connect_failed);
+	tcase_add_test(begin, connect_for_which_no_port_is_left_has_reached_a_limit);
 	tcase_add_test(begin, connect_to_a_missing_path_gives_uds_path_not_found);
 	tcase_add_test(begin, listen_in_a_missing_directory_gives_uds_path_not_found);
 	every_family(begin, second_listener_on_a_live_address_gives_address_in_use);

@@ -129,7 +129,10 @@ enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, ch
 /** The path of a Unix socket's address, terminated, in place; "" if it has none. */
 const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address);
 
-/** Open a listening socket. Internet: restartable at once, but no second listener on a live port; "::" takes IPv4, too. */
+/**
+ * Open a listening socket. Internet: restartable at once (Windows: when its connections have ended), but no second listener on
+ * a live port; "::" takes IPv4, too.
+ */
 enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out);
 /** Take a waiting connection. Errors as struct tofu_transport's accept. */
 enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out);

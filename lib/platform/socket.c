@@ -20,6 +20,9 @@ enum tofu_status tofu_socket_accept_status(enum tofu_status st, bool lost)
 
 enum tofu_status tofu_socket_connect_status(enum tofu_status st)
 {
+	/* It would be our own, which the system picks: there are no more ports (Windows). */
+	if (st == TOFU_ADDRESS_IN_USE)
+		return TOFU_LIMIT_REACHED;
 	return st == TOFU_PEER_DISCONNECTED || st == TOFU_WOULD_BLOCK ? TOFU_CONNECT_FAILED : st;
 }
 

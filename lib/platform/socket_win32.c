@@ -22,8 +22,9 @@
 _Static_assert(sizeof(SOCKET) == sizeof(intptr_t), "a socket fits");
 
 enum {
-	BACKLOG = SOMAXCONN, /* the most that the system thinks reasonable */
-	BUFFERS_MAX = 64,    /* of one call */
+	BACKLOG_INET = -65535, /* SOMAXCONN_HINT(65535): as many, or as the system allows. SOMAXCONN is 200 of these */
+	BACKLOG_UNIX = SOMAXCONN,
+	BUFFERS_MAX = 64, /* of one call */
 	/* Windows takes all of a big request or refuses it for lack of buffers, and takes the more from others the more it
 	 * takes. */
 	SEND_MAX = 256 * 1024,
@@ -84,9 +85,9 @@ static bool set_flag(SOCKET s, int level, int option, DWORD value)
 }
 
 /*
- * SO_EXCLUSIVEADDRUSE: nobody shares the port or takes it away. SO_REUSEADDR would let others do just that, here; for a
- * restart while old connections linger it is not needed. IPV6_V6ONLY is said either way, for its default is the
- * administrator's.
+ * SO_EXCLUSIVEADDRUSE: nobody shares the port or takes it away. SO_REUSEADDR would let others do just that, here. The price:
+ * the port is free again when the last connection that came in by it has ended (those in TIME_WAIT do not count).
+ * IPV6_V6ONLY is said either way, for its default is the administrator's.
  */
 static bool prepare_inet(SOCKET s, const struct sockaddr_in6 *at)
 {
@@ -121,7 +122,7 @@ static int bind_and_listen(SOCKET s, const struct tofu_sockaddr *at)
 
 	if (bind(s, system_address(at), (int)at->len) != 0)
 		return WSAGetLastError();
-	if (listen(s, BACKLOG) == 0)
+	if (listen(s, system_address(at)->sa_family == AF_UNIX ? BACKLOG_UNIX : BACKLOG_INET) == 0)
 		return 0;
 	error = WSAGetLastError();
 	remove_file(at);
