@@ -59,6 +59,11 @@ void tofu_plat_system_stop(void);
 /** Goes up by one in a child of fork(). What was created under another number is inert here. */
 unsigned tofu_plat_fork_generation(void);
 uint32_t tofu_plat_process_id(void);
+/**
+ * Keep the library that this code is in loaded until the process ends: a thread may still run there when its engine is gone.
+ * On POSIX nothing is done: such libraries are linked with -z nodelete.
+ */
+void tofu_plat_keep_loaded(const void *code);
 /** What the system has of random bits; false: none now. */
 bool tofu_plat_system_random(uint64_t *bits);
 /**

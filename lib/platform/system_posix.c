@@ -46,6 +46,11 @@ unsigned tofu_plat_fork_generation(void)
 	return atomic_load_explicit(&fork_generation, memory_order_relaxed);
 }
 
+void tofu_plat_keep_loaded(const void *code)
+{
+	(void)code;
+}
+
 uint32_t tofu_plat_process_id(void)
 {
 	return (uint32_t)getpid();

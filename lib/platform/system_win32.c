@@ -17,21 +17,9 @@
 #include <stdlib.h>
 #include <winsock2.h>
 
-/*
- * A thread that waits for a name server cannot be stopped: it may outlive its engine, and so the last FreeLibrary() of what
- * had loaded us. The code that it returns to has to be there still: this module stays until the process ends.
- */
-static void stay_loaded(void)
-{
-	static const char here;
-	HMODULE self;
-
-	(void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN,
-	                         (LPCWSTR)(const void *)&here, &self); /* if it fails: as safe as the application is */
-}
-
 enum tofu_status tofu_plat_system_start(void)
 {
+	static const char here;
 	const WORD version = MAKEWORD(2, 2);
 	WSADATA data;
 	const int error = WSAStartup(version, &data);
@@ -42,7 +30,7 @@ enum tofu_status tofu_plat_system_start(void)
 		(void)WSACleanup();
 		return TOFU_NOT_SUPPORTED;
 	}
-	stay_loaded();
+	tofu_plat_keep_loaded(&here);
 	return TOFU_OK;
 }
 
@@ -54,6 +42,18 @@ void tofu_plat_system_stop(void)
 unsigned tofu_plat_fork_generation(void)
 {
 	return 0;
+}
+
+/*
+ * A thread that waits for a name server cannot be stopped: it may outlive its engine, and so the last FreeLibrary() of what
+ * had loaded us. The code that it returns to has to be there still: here, and in the transport that asked.
+ */
+void tofu_plat_keep_loaded(const void *code)
+{
+	HMODULE module;
+
+	(void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN, (LPCWSTR)code,
+	                         &module); /* if it fails: as safe as the application is */
 }
 
 uint32_t tofu_plat_process_id(void)

@@ -241,6 +241,7 @@ enum tofu_status tofu_engine_register(tofu_engine *e, const struct tofu_transpor
 	} else if (count == TOFU_TRANSPORTS_MAX) {
 		status = TOFU_LIMIT_REACHED;
 	} else {
+		tofu_plat_keep_loaded((const void *)(uintptr_t)transport->resolve);
 		e->transports[count] = transport;
 		atomic_store_explicit(&e->transport_count, count + 1, memory_order_release);
 	}
