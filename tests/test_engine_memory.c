@@ -259,6 +259,18 @@ static void react(struct attempt *a, tofu_msg **msg)
 	tofu_msg_put(msg);
 }
 
+/* Once allocations fail the conversation may stop for good; before, it is only slow. */
+static bool hear(const struct attempt *a, tofu_msg **msg)
+{
+	const int64_t until_ns = tofu_plat_deadline(PATIENCE_NS);
+	enum tofu_status st;
+
+	do
+		st = tofu_receive(a->side.group, msg, a->patience_ns);
+	while (st == TOFU_TIMEOUT && atomic_load(&until_failure) >= 0 && tofu_plat_now_ns() < until_ns);
+	return st == TOFU_OK;
+}
+
 static void converse(struct attempt *a)
 {
 	bool begun = false;
@@ -268,7 +280,7 @@ static void converse(struct attempt *a)
 
 		if (begun && a->at.channel == 0)
 			break; /* the listener could not be opened */
-		if (tofu_receive(a->side.group, &msg, a->patience_ns) != TOFU_OK)
+		if (!hear(a, &msg))
 			return;
 		react(a, &msg);
 		begun = a->caller != 0 || a->at.channel == 0 || begun;
