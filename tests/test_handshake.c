@@ -576,20 +576,28 @@ START_TEST(server_and_client_in_two_processes)
 }
 END_TEST
 
+/* A pair of which both sides are on the fake. */
+static void fake_pair(struct pair *p, const struct tofu_transport *fake, int transport)
+{
+	tofu_engine *engine = engine_up(NULL);
+	char path[300];
+
+	ck_status(tofu_engine_register(engine, fake), TOFU_OK);
+	p->server = side_in(engine);
+	p->client = side_in(engine);
+	snprintf(p->at.address, sizeof p->at.address, "%s|%s", fake->scheme, path_of(over_anywhere(transport)));
+	listen_at(&p->server, p->at.address, &p->at);
+	snprintf(path, sizeof path, "%s", path_of(p->at.address));
+	snprintf(p->at.address, sizeof p->at.address, "%s|%s", fake->scheme, path);
+	pair_meet(p);
+}
+
 START_TEST(a_transport_that_moves_a_byte_at_a_time_will_do)
 {
 	struct pair p;
-	tofu_engine *engine = engine_up(NULL);
 	tofu_msg *msg;
 
-	ck_status(tofu_engine_register(engine, fake_tiny(_i)), TOFU_OK);
-	p.server = side_in(engine);
-	p.client = side_in(engine);
-	snprintf(p.at.address, sizeof p.at.address, "tiny|%s", path_of(over_anywhere(_i)));
-	listen_at(&p.server, p.at.address, &p.at);
-	memmove(p.at.address + 5, path_of(p.at.address), strlen(path_of(p.at.address)) + 1);
-	memcpy(p.at.address, "tiny|", 5);
-	pair_meet(&p);
+	fake_pair(&p, fake_tiny(_i), _i);
 	for (uint64_t i = 0; i < 5; i++) {
 		msg = message(&p.client, TOFU_SIGNAL, p.client_channel, 0, NULL);
 		ck_status(tofu_msg_headers_add(msg, "name", "value"), TOFU_OK);
@@ -603,7 +611,28 @@ START_TEST(a_transport_that_moves_a_byte_at_a_time_will_do)
 	}
 	pair_talk(&p);
 	pair_bye(&p);
-	engine_down(engine);
+	engine_down(p.client.engine);
+}
+END_TEST
+
+START_TEST(a_transport_that_once_waits_for_writability_to_receive_is_heard_on)
+{
+	struct pair p;
+	struct tofu_stats before, after;
+	tofu_msg *msg;
+
+	fake_pair(&p, fake_turned(_i), _i);
+	for (int i = 0; i < 5; i++) {
+		turned_receives(1);
+		pair_talk(&p);
+	}
+	/* Nobody waits for writability any more: that would be reported without end. */
+	before = stats_of(p.client.engine);
+	ck_status(tofu_receive(p.client.group, &msg, TOFU_NS_PER_S / 5), TOFU_TIMEOUT);
+	after = stats_of(p.client.engine);
+	must(after.wakeups <= before.wakeups + 1, "%lu wake-ups", (unsigned long)(after.wakeups - before.wakeups));
+	pair_bye(&p);
+	engine_down(p.client.engine);
 }
 END_TEST
 
@@ -644,6 +673,7 @@ static Suite *suite_of_handshake(void)
 	over_add(where, server_and_client_in_two_engines, 1);
 	over_add(where, server_and_client_in_two_processes, 1);
 	over_add(where, a_transport_that_moves_a_byte_at_a_time_will_do, 1);
+	over_add(where, a_transport_that_once_waits_for_writability_to_receive_is_heard_on, 1);
 	return suite;
 }
 

@@ -352,6 +352,7 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_block *b = take_block(r);
+	unsigned wanted = c->receive_want;
 	enum tofu_status status;
 	size_t room;
 
@@ -360,13 +361,13 @@ static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 		return false;
 	}
 	status = read_into(r, c, b, &room);
+	if (c->receive_want != wanted) /* also on the way back to the usual one */
+		tofu_chan_touch(r, c);
 	if (status == TOFU_OK)
 		return cut_block(r, c, b) && (room == 0 || c->state == TOFU_CHAN_PARTED);
 	give_block(r, b);
 	if (status != TOFU_WOULD_BLOCK || c->state == TOFU_CHAN_PARTED)
 		tofu_receive_ended(r, c, status);
-	else if (c->receive_want != TOFU_READABLE)
-		tofu_chan_touch(r, c);
 	return false;
 }
 

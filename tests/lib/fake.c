@@ -198,6 +198,34 @@ const struct tofu_transport *fake_tiny(int transport)
 	return fake;
 }
 
+/* turned: receiving waits for writability */
+
+static atomic_int turned_left;
+
+void turned_receives(int times)
+{
+	atomic_store(&turned_left, times);
+}
+
+static enum tofu_status turned_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+                                       unsigned *want)
+{
+	if (atomic_load(&turned_left) == 0)
+		return over_transport(OVER_TCP)->receive(link, iov, count, done, want);
+	atomic_fetch_sub(&turned_left, 1);
+	*want = TOFU_WRITABLE;
+	return TOFU_WOULD_BLOCK;
+}
+
+const struct tofu_transport *fake_turned(int transport)
+{
+	static struct tofu_transport table[OVER_NR];
+	struct tofu_transport *fake = copy_of(table, transport, "turned");
+
+	fake->receive = turned_receive;
+	return fake;
+}
+
 /* counted */
 
 enum { HANDLES = 1 << 16 };

@@ -26,6 +26,10 @@ const struct tofu_transport *fake_many(int transport);
 /** "tiny|rest": one byte per call, either way, and half of the calls would have to wait. */
 const struct tofu_transport *fake_tiny(int transport);
 
+/** "turned|rest": receives when writing is possible, as a TLS handshake may, as often as turned_receives() has said. */
+const struct tofu_transport *fake_turned(int transport);
+void turned_receives(int times);
+
 /** "counted|rest": counts what is opened and what is closed. */
 const struct tofu_transport *fake_counted(int transport);
 int counted_open(void);
