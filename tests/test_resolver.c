@@ -29,6 +29,7 @@ static struct {
 	int most;  /* waiting at once */
 	int calls; /* of resolve that may block */
 	int dialled;
+	int silent; /* so many of the next ones do not answer */
 	int closed;
 } door;
 
@@ -136,10 +137,17 @@ static enum tofu_status door_resolve(const char *rest, enum tofu_purpose purpose
 	return look_up(rest, purpose, out, capacity, count);
 }
 
+/* A connect that nobody answers waits for what its peer never says. */
 static enum tofu_status door_connect(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
 {
+	enum tofu_status st = tofu_tcp()->connect_start(link, to, want);
+
 	door_move(&door.dialled, 1);
-	return tofu_tcp()->connect_start(link, to, want);
+	if (door_look(&door.silent) == 0 || (st != TOFU_OK && st != TOFU_WOULD_BLOCK))
+		return st;
+	door_move(&door.silent, -1);
+	*want = TOFU_READABLE;
+	return TOFU_WOULD_BLOCK;
 }
 
 static void door_close(struct tofu_link *link, enum tofu_close how)
@@ -468,6 +476,81 @@ START_TEST(when_no_address_works_the_last_ones_failure_is_the_answer)
 }
 END_TEST
 
+static struct tofu_options hurried(uint32_t handshake_timeout_ms)
+{
+	struct tofu_options options;
+
+	tofu_options_init(&options);
+	options.handshake_timeout_ms = handshake_timeout_ms;
+	return options;
+}
+
+START_TEST(address_that_does_not_answer_leaves_time_for_the_next)
+{
+	struct tofu_options options = hurried(3000);
+	struct side side = up(&options), server = side_in(side.engine);
+	struct listening at;
+	char address[700];
+	int64_t before;
+
+	listen_over(&server, OVER_TCP, &at);
+	(void)snprintf(address, sizeof address, "door|list:%s,%s", path_of(at.address), path_of(at.address));
+	door_move(&door.silent, 1);
+	before = tofu_plat_now_ns();
+	meet(&server, &side, call(&side, address, "hello"));
+	ck_assert_int_ge(tofu_plat_now_ns() - before, 1500 * TOFU_NS_PER_MS);
+	ck_assert_int_eq(door_look(&door.dialled), 2);
+	ck_assert_int_eq(door_look(&door.closed), 1);
+	down(side);
+}
+END_TEST
+
+START_TEST(when_no_address_answers_all_were_tried_and_the_handshake_time_is_over)
+{
+	struct tofu_options options = hurried(300);
+	struct side side = up(&options);
+	intptr_t listener;
+	char one[128], address[700];
+	int64_t before;
+
+	listener = raw_listen(OVER_TCP, one, sizeof one);
+	(void)snprintf(address, sizeof address, "door|list:%s,%s,%s", path_of(one), path_of(one), path_of(one));
+	door_move(&door.silent, 3);
+	before = tofu_plat_now_ns();
+	call_fails(&side, address, TOFU_TIMEOUT);
+	ck_assert_int_ge(tofu_plat_now_ns() - before, 300 * TOFU_NS_PER_MS);
+	ck_assert_int_eq(door_look(&door.dialled), 3);
+	ck_assert_int_eq(door_look(&door.closed), 3);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	down(side);
+}
+END_TEST
+
+/* Each has a deadline of its own, whichever began first. */
+START_TEST(attempts_end_in_the_order_of_their_time)
+{
+	struct tofu_options options = hurried(6000);
+	struct side side = up(&options), server = side_in(side.engine);
+	struct listening at;
+	intptr_t listener;
+	char one[128], address[700];
+	struct tofu_header slow;
+
+	listener = raw_listen(OVER_TCP, one, sizeof one);
+	listen_over(&server, OVER_TCP, &at);
+	door_move(&door.silent, 2);
+	(void)snprintf(address, sizeof address, "door|list:%s", path_of(one));
+	slow = call(&side, address, "hello");
+	eventually(door_look(&door.dialled) == 1);
+	(void)snprintf(address, sizeof address, "door|list:%s,%s,%s", path_of(one), path_of(at.address), path_of(one));
+	meet(&server, &side, call(&side, address, "hello"));
+	ck_assert_int_eq(door_look(&door.dialled), 3);
+	expect_answer(&side, slow, TOFU_TIMEOUT);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	down(side);
+}
+END_TEST
+
 START_TEST(list_without_an_address_is_host_not_found)
 {
 	struct side side = up(NULL);
@@ -498,6 +581,9 @@ static Suite *suite_of_resolver(void)
 	tcase_add_test(tc, lookup_that_outlasts_the_handshake_time_ends_with_timeout);
 	tcase_add_test(tc, addresses_are_tried_in_order_until_one_works_and_each_that_failed_is_closed);
 	tcase_add_test(tc, when_no_address_works_the_last_ones_failure_is_the_answer);
+	tcase_add_test(tc, address_that_does_not_answer_leaves_time_for_the_next);
+	tcase_add_test(tc, when_no_address_answers_all_were_tried_and_the_handshake_time_is_over);
+	tcase_add_test(tc, attempts_end_in_the_order_of_their_time);
 	tcase_add_test(tc, list_without_an_address_is_host_not_found);
 	return suite;
 }

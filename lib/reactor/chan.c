@@ -24,7 +24,7 @@ const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
 	/*                         name         next                                                      talks  hears  timer */
 	[TOFU_CHAN_NEW]        = { "new",        TO(RESOLVING) | TO(ACCEPTED) | TO(CLOSING),              false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_RESOLVING]  = { "resolving",  TO(CONNECTING) | TO(LISTENING) | TO(CLOSING),            false, false, TOFU_TIMER_HANDSHAKE },
-	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_HANDSHAKE },
+	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_CONNECT },
 	[TOFU_CHAN_LISTENING]  = { "listening",  TO(CLOSING),                                             false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_ACCEPTED]   = { "accepted",   TO(OPEN) | TO(CLOSING),                                  false, true,  TOFU_TIMER_HANDSHAKE },
 	[TOFU_CHAN_OPEN]       = { "open",       TO(ASKING) | TO(ASKED) | TO(FINISHING) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),
@@ -82,6 +82,19 @@ void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c)
 void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	start_timer(r, c, tofu_chan_rules[c->state].timer);
+}
+
+void tofu_chan_connect_until(struct tofu_reactor *r, struct tofu_chan *c, int64_t deadline_ns)
+{
+	struct tofu_list *head = &r->timers[TOFU_TIMER_CONNECT];
+	struct tofu_list *after = head;
+
+	/* Its place is nearly always the last one, or close to it. */
+	tofu_list_remove(&c->timer);
+	while (after->prev != head && TOFU_LIST_OWNER(after->prev, struct tofu_chan, timer)->deadline_ns > deadline_ns)
+		after = after->prev;
+	c->deadline_ns = deadline_ns;
+	tofu_list_append(after, &c->timer);
 }
 
 static unsigned interest(const struct tofu_chan *c)

@@ -59,7 +59,7 @@ enum tofu_chan_state {
 enum { TOFU_CHAN_STATES = TOFU_CHAN_CLOSED + 1 };
 
 /** Which timer runs in a state. */
-enum tofu_timer { TOFU_TIMER_NONE, TOFU_TIMER_HANDSHAKE, TOFU_TIMER_LINGER, TOFU_TIMER_IDLE };
+enum tofu_timer { TOFU_TIMER_NONE, TOFU_TIMER_HANDSHAKE, TOFU_TIMER_CONNECT, TOFU_TIMER_LINGER, TOFU_TIMER_IDLE };
 enum { TOFU_TIMERS = TOFU_TIMER_IDLE + 1 };
 
 struct tofu_chan_rule {
@@ -76,6 +76,7 @@ extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
 struct tofu_dial {
 	struct tofu_dial *next; /* spare */
 	uint64_t serial;        /* tells a late answer of the resolver from one that is awaited */
+	int64_t until_ns;       /* the channel's time to resolve and connect ends */
 	size_t count;
 	size_t at;
 	struct tofu_sockaddr addresses[TOFU_ADDRESSES_MAX];
@@ -148,6 +149,8 @@ void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c);
 /** The state's timer starts anew. */
 void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c);
+/** TOFU_TIMER_CONNECT runs until then, as long as the state lasts. */
+void tofu_chan_connect_until(struct tofu_reactor *r, struct tofu_chan *c, int64_t deadline_ns);
 /** Tell the poller what its state wants. */
 void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c);
 /** Stop watching and close the link, if there is one. The state stays. */

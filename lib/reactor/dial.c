@@ -5,7 +5,8 @@
  *
  * The address in its text header names a transport, which turns the rest into system addresses - at once, or on a resolver
  * thread if that takes a lookup. They are tried in order, until one listens or connects; the failure of the last one is the
- * answer. Until then the opening message waits in the channel (a hello as the first unsent message), so that whatever ends
+ * answer. One that does not answer must not keep the others from being tried: each connect gets its share of the time that is
+ * left. Until then the opening message waits in the channel (a hello as the first unsent message), so that whatever ends
  * the channel gives it back as the answer. Accepting is here, too: it is how the other links come about.
  */
 
@@ -78,11 +79,20 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_chan_touch(r, c);
 }
 
+/* The time that is left, divided by the addresses that are left; the last one gets all of it. */
+static int64_t share_ends(const struct tofu_reactor *r, const struct tofu_dial *d)
+{
+	int64_t left_ns = d->until_ns - r->now_ns;
+
+	return r->now_ns + (left_ns > 0 ? left_ns / (int64_t)(d->count - d->at) : 0);
+}
+
 static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status last)
 {
 	struct tofu_dial *d = c->dial;
 
 	while (d->at < d->count) {
+		int64_t until_ns = share_ends(r, d);
 		unsigned want = TOFU_WRITABLE;
 
 		last = c->transport->connect_start(&c->link, &d->addresses[d->at++], &want);
@@ -92,6 +102,7 @@ static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 		}
 		if (last == TOFU_WOULD_BLOCK) {
 			c->receive_want = want;
+			tofu_chan_connect_until(r, c, until_ns);
 			if (watch(r, c))
 				tofu_chan_declare(r, c);
 			return;
@@ -113,6 +124,16 @@ void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
 		connect_next(r, c, status);
 	}
+}
+
+void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->dial->until_ns <= r->now_ns) {
+		tofu_chan_close(r, c, TOFU_TIMEOUT);
+		return;
+	}
+	tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+	connect_next(r, c, TOFU_TIMEOUT);
 }
 
 /* The WelcomeRequest becomes the WelcomeResponse, with the address that we got. */
@@ -169,6 +190,7 @@ static void resolved(struct tofu_reactor *r, struct tofu_chan *c)
 	if (c->welcome != NULL) {
 		listen_first(r, c);
 	} else {
+		c->dial->until_ns = c->deadline_ns; /* resolving and connecting together take no longer */
 		tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
 		connect_next(r, c, TOFU_HOST_NOT_FOUND);
 	}

@@ -27,7 +27,8 @@ enum {
 
 /**
  * One handle to watch, embedded in whatever it belongs to. A backend writes into it, on Windows so does the kernel: its
- * address stays, and after remove its memory may be used for something else only once busy is false.
+ * address stays, and after remove its memory may be used for something else only once busy is false; to be added again it
+ * need not wait.
  */
 struct tofu_poll_item {
 	intptr_t handle;

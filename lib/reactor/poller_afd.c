@@ -218,10 +218,13 @@ static void release(struct afd_set *s, struct slot *slot)
 	tofu_list_append(&s->free, &slot->node);
 }
 
-/* The item is its owner's again. */
+/* The item is its owner's again, if it is not watched by another slot by now. */
 static void leave(struct afd_set *s, struct slot *slot)
 {
-	slot->item->busy = false;
+	if (slot->item->backend == slot) {
+		slot->item->backend = NULL;
+		slot->item->busy = false;
+	}
 	release(s, slot);
 }
 
@@ -378,11 +381,11 @@ static void afd_remove(struct tofu_poller *p, struct tofu_poll_item *item)
 	struct afd_set *s = set_of(p);
 	struct slot *slot = item->backend;
 
-	if (slot == NULL)
+	if (slot == NULL || item->busy)
 		return;
-	item->backend = NULL;
 	tofu_list_remove(&slot->node);
 	if (slot->state == IDLE) {
+		item->backend = NULL;
 		release(s, slot);
 		return;
 	}

@@ -344,6 +344,10 @@ static void expire(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_more_time(r, c);
 		return;
 	}
+	if (c->state == TOFU_CHAN_CONNECTING) {
+		tofu_dial_overdue(r, c);
+		return;
+	}
 	if (c->state == TOFU_CHAN_ACCEPTED)
 		tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: no hello within %u ms", c->number,
 		                 r->engine->options.handshake_timeout_ms);

@@ -89,8 +89,8 @@ struct tofu_reactor {
 	struct tofu_list arriving;            /* channels in the middle of a frame, the oldest first */
 	struct tofu_list owing;               /* channels whose group is still to be told that there is room again */
 	struct tofu_list graves;              /* closed channels */
-	struct tofu_list timers[TOFU_TIMERS]; /* each in the order of deadlines, since all of a kind take as long */
-	int64_t timer_ns[TOFU_TIMERS];
+	struct tofu_list timers[TOFU_TIMERS]; /* each in the order of deadlines */
+	int64_t timer_ns[TOFU_TIMERS];        /* all of a kind take as long; 0: not started by the state */
 
 	struct tofu_msg *sent; /* written whole, to be put back at the end of the turn */
 	struct tofu_msg
@@ -158,6 +158,8 @@ void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
 void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
 /** The connect in progress has something to tell. */
 void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
+/** That connect has had its time. */
+void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c);
 /** Take waiting connections. */
 void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener);
