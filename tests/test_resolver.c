@@ -333,14 +333,41 @@ START_TEST(four_lookups_run_at_once_and_the_fifth_waits_for_one_of_them)
 	ck_assert(door_holds(4, PATIENCE_NS));
 	eventually(stats_of(side.engine).channels_resolving == 5);
 	ck_assert(!door_holds(5, 50 * TOFU_NS_PER_MS));
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 4; i++) {
 		say(&side, hellos[i].channel, TOFU_BYE_SIGNAL, 0, NULL);
 		expect_answer(&side, hellos[i], TOFU_CHANNEL_CLOSED);
 	}
 	door_open();
-	ck_assert(door_holds(0, PATIENCE_NS));
-	eventually(door_look(&door.calls) == 5);
+	expect_answer(&side, hellos[4], TOFU_CONNECT_FAILED);
+	ck_assert_int_eq(door_look(&door.calls), 5);
 	ck_assert_int_le(door_look(&door.most), 5);
+	down(side);
+}
+END_TEST
+
+/* The first, the last, and one between: the others keep their turns. */
+START_TEST(name_of_a_channel_that_has_ended_is_not_looked_up)
+{
+	struct side side = up(NULL);
+	struct tofu_header hellos[7];
+
+	for (int i = 0; i < 4; i++)
+		call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(4, PATIENCE_NS));
+	for (int i = 0; i < 5; i++)
+		hellos[i] = call(&side, "door|unknown", NULL);
+	for (int i = 0; i < 5; i += 2) {
+		say(&side, hellos[i].channel, TOFU_BYE_SIGNAL, 0, NULL);
+		expect_answer(&side, hellos[i], TOFU_CHANNEL_CLOSED);
+	}
+	for (int i = 5; i < 7; i++)
+		hellos[i] = call(&side, "door|unknown", NULL);
+	eventually(stats_of(side.engine).channels_resolving == 8);
+	ck_assert_int_eq(door_look(&door.calls), 4);
+	door_open();
+	ck_assert(door_holds(0, PATIENCE_NS));
+	eventually(stats_of(side.engine).channels_resolving == 0);
+	ck_assert_int_eq(door_look(&door.calls), 8);
 	down(side);
 }
 END_TEST
@@ -574,6 +601,7 @@ static Suite *suite_of_resolver(void)
 	tcase_add_test(tc, destroy_does_not_wait_for_lookups_and_nothing_is_left_when_they_end);
 	tcase_add_test(tc, group_is_destroyed_without_waiting_for_its_lookups);
 	tcase_add_test(tc, four_lookups_run_at_once_and_the_fifth_waits_for_one_of_them);
+	tcase_add_test(tc, name_of_a_channel_that_has_ended_is_not_looked_up);
 	tcase_add_test(tc, two_lookups_run_at_once_also_when_one_thread_was_idle_before);
 	tcase_add_test(tc, slow_name_does_not_hold_up_other_channels);
 	tcase_add_test(tc, bye_signal_ends_a_channel_that_waits_for_a_name_and_the_late_answer_is_dropped);

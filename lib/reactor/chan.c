@@ -275,7 +275,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	c->why = why;
 	tofu_receive_forget(r, c);
 	tofu_chan_drop_link(r, c, how);
-	tofu_dial_free(r, c);
+	tofu_dial_stop(r, c);
 	tofu_list_remove(&c->dirty);
 	tofu_list_remove(&c->owing);
 	tofu_chan_move(r, c, TOFU_CHAN_CLOSING);

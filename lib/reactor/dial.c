@@ -36,7 +36,7 @@ static struct tofu_dial *dial_new(struct tofu_reactor *r)
 	return d;
 }
 
-void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c)
+static void dial_free(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_dial *d = c->dial;
 
@@ -50,6 +50,13 @@ void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c)
 	d->next = r->spare_dials;
 	r->spare_dials = d;
 	r->spare_dial_count++;
+}
+
+void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->state == TOFU_CHAN_RESOLVING && c->dial != NULL)
+		tofu_resolver_forget(r->engine->resolver, c->dial->serial);
+	dial_free(r, c);
 }
 
 static bool watch(struct tofu_reactor *r, struct tofu_chan *c)
@@ -73,7 +80,7 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (!watch(r, c))
 		return;
-	tofu_dial_free(r, c);
+	dial_free(r, c);
 	c->receive_want = TOFU_READABLE;
 	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
 	tofu_chan_touch(r, c);
@@ -180,7 +187,7 @@ static void listen_first(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_close(r, c, status);
 		return;
 	}
-	tofu_dial_free(r, c);
+	dial_free(r, c);
 	tofu_chan_move(r, c, TOFU_CHAN_LISTENING);
 	tofu_chan_declare(r, c);
 }

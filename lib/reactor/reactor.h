@@ -160,7 +160,8 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
 /** That connect has had its time. */
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
-void tofu_dial_free(struct tofu_reactor *r, struct tofu_chan *c);
+/** The channel ends, whatever its opening has come to. */
+void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);
 /** Take waiting connections. */
 void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener);
 

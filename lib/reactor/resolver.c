@@ -2,7 +2,7 @@
 
 /*
  * Questions queue up; an idle thread takes the next, and a thread is added as long as there are fewer than four and none is
- * idle. The answer goes to the reactor's mailbox, under the resolver's lock, so that an engine that is gone is not written to.
+ * idle. One that nobody waits for any more leaves the queue, so that it costs the others no time. The answer goes to the reactor's mailbox, under the resolver's lock, so that an engine that is gone is not written to.
  *
  * The lookup itself cannot be interrupted. So at the end idle threads are joined, and busy ones are left: they hold a
  * reference each, find that nobody wants their answer, and free the resolver when they are the last.
@@ -171,6 +171,27 @@ enum tofu_status tofu_resolver_ask(struct tofu_resolver *res, struct tofu_lookup
 	}
 	tofu_mutex_unlock(&res->lock);
 	return status;
+}
+
+void tofu_resolver_forget(struct tofu_resolver *res, uint64_t serial)
+{
+	struct tofu_lookup *before = NULL;
+	struct tofu_lookup *l;
+
+	tofu_mutex_lock(&res->lock);
+	for (l = res->first; l != NULL && l->serial != serial; l = l->next)
+		before = l;
+	if (l != NULL) {
+		if (before != NULL)
+			before->next = l->next;
+		else
+			res->first = l->next;
+		if (res->last == l)
+			res->last = before;
+		res->queued--;
+	}
+	tofu_mutex_unlock(&res->lock);
+	free(l);
 }
 
 void tofu_resolver_destroy(struct tofu_resolver *res)

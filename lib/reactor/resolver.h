@@ -44,5 +44,7 @@ void tofu_resolver_go_on(struct tofu_resolver *res);
 
 /** Take a question (malloc'ed; freed by whoever handles its answer). On failure it stays the caller's. */
 enum tofu_status tofu_resolver_ask(struct tofu_resolver *res, struct tofu_lookup *lookup);
+/** Nobody waits for the answer any more. A question that is not being looked up yet is freed, and has no answer. */
+void tofu_resolver_forget(struct tofu_resolver *res, uint64_t serial);
 
 #endif
