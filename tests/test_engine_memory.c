@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/served.h"
 #include "lib/steps.h"
 
 void *__real_malloc(size_t size);
@@ -30,21 +31,22 @@ static _Atomic int64_t tester;
 static atomic_ulong by_others; /* allocations on threads that are not */
 static atomic_long live;       /* allocated and not freed, by anyone */
 
-enum failing { NONE, ONE, ALL_FROM_THERE };
+enum failing { NONE, ONE, ALL_FROM_THERE, BY_OTHERS_FROM_THERE };
 static atomic_int failing;
 static atomic_long until_failure; /* so many succeed before */
 
 static bool refused(void)
 {
 	int mode = atomic_load(&failing);
+	bool by_tester = os_thread_id() == atomic_load(&tester);
 	long before;
 
-	if (os_thread_id() != atomic_load(&tester))
+	if (!by_tester)
 		atomic_fetch_add(&by_others, 1);
-	if (mode == NONE)
+	if (mode == NONE || (by_tester && mode == BY_OTHERS_FROM_THERE))
 		return false;
 	before = atomic_fetch_sub(&until_failure, 1);
-	return before == 0 || (before < 0 && mode == ALL_FROM_THERE);
+	return before == 0 || (before < 0 && mode != ONE);
 }
 
 static void *counted(void *made)
@@ -352,6 +354,40 @@ START_TEST(all_allocations_may_fail_from_any_one_on)
 }
 END_TEST
 
+/* A group that waits for this notice before it puts messages back would wait for ever. */
+START_TEST(pool_empty_is_said_as_soon_as_there_is_memory_to_say_it)
+{
+	enum { POOL = 4 };
+	struct tofu_options options = options_with_pool(POOL);
+	struct served s;
+	tofu_msg *held[POOL], *spare, *msg;
+
+	atomic_store(&tester, os_thread_id());
+	serve_raw(&s, _i, &options);
+	for (int i = 0; i < POOL; i++)
+		ck_status(tofu_msg_get(s.side.engine, TOFU_POOL_ONLY, &held[i]), TOFU_OK);
+	/* A first time, with a notice that the engine had left. */
+	raw_say(&s.peer, TOFU_SIGNAL, 1, "one");
+	spare = expect(&s.side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
+	tofu_msg_put(&held[0]);
+	held[0] = expect_peer(&s.side, TOFU_SIGNAL);
+	atomic_store(&until_failure, 0);
+	atomic_store(&failing, BY_OTHERS_FROM_THERE);
+	raw_say(&s.peer, TOFU_SIGNAL, 2, "two");
+	eventually(atomic_load(&until_failure) < 0);
+	atomic_store(&failing, NONE);
+	msg = expect(&s.side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
+	tofu_msg_put(&msg);
+	for (int i = 0; i < POOL; i++)
+		tofu_msg_put(&held[i]);
+	msg = expect_peer(&s.side, TOFU_SIGNAL);
+	ck_assert(says(msg, "two"));
+	tofu_msg_put(&msg);
+	tofu_msg_put(&spare);
+	served_end(&s);
+}
+END_TEST
+
 static Suite *suite_of_engine_memory(void)
 {
 	Suite *suite = suite_create("engine memory");
@@ -361,6 +397,7 @@ static Suite *suite_of_engine_memory(void)
 	over_add(warm, a_warm_engine_allocates_nothing_for_bodies_it_has_seen, 1);
 	over_add(failing_case, any_one_allocation_may_fail, 1);
 	over_add(failing_case, all_allocations_may_fail_from_any_one_on, 1);
+	over_add(failing_case, pool_empty_is_said_as_soon_as_there_is_memory_to_say_it, 1);
 	return suite;
 }
 

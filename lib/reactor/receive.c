@@ -81,9 +81,9 @@ static void starve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status
 	r->drought = true;
 	if (g->drought)
 		return;
-	g->drought = true;
-	if (!tofu_reactor_notify(r, g, 0, 0, TOFU_POOL_EMPTY))
-		tofu_reactor_log(r, TOFU_LOG_WARNING, "the pool is empty, and there is no memory to say so");
+	g->drought = tofu_reactor_notify(r, g, 0, 0, TOFU_POOL_EMPTY);
+	if (!g->drought) /* no memory: when it starves again, it is said again */
+		tofu_reactor_retry_soon(r);
 }
 
 void tofu_receive_spare(struct tofu_reactor *r, struct tofu_chan *c)
