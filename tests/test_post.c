@@ -3,6 +3,8 @@
 /*
  * Posting: what is refused at once, with the message untouched and still the caller's, and what an accepted message looks
  * like. Everything here happens on the caller's thread; connections only serve to have channels.
+ *
+ * The linker puts a function of this file before tofu_mailbox_post() (--wrap), where other threads come in between.
  */
 
 #include <stdatomic.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 
 #include "lib/steps.h"
+#include "reactor/engine.h"
 
 /* What the table of wrong posts below may refer to. */
 enum channel_kind { NO_CHANNEL, OWN_CHANNEL, OTHERS_CHANNEL, UNUSED_CHANNEL, RESERVED_CHANNEL };
@@ -407,10 +410,116 @@ START_TEST(more_channels_than_allowed_give_limit_reached)
 }
 END_TEST
 
+/* An opening message that has its number, but is not mailed yet, when others post to that number. */
+
+static const struct side *intruder; /* NULL: nobody */
+static int intruding[3];            /* opcodes; 0 (Request) ends them */
+
+bool __real_tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m);
+bool __wrap_tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m);
+
+bool __wrap_tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m)
+{
+	const struct side *side = intruder;
+	unsigned opcode = m->header.opcode;
+
+	if (side == NULL || (opcode != TOFU_HELLO_REQUEST && opcode != TOFU_WELCOME_REQUEST))
+		return __real_tofu_mailbox_post(box, m);
+	intruder = NULL;
+	for (uint64_t i = 0; intruding[i] != 0; i++)
+		say(side, m->header.channel, intruding[i], 1001 + i, "early");
+	eventually(tofu_mailbox_is_asleep(box) && tofu_mailbox_is_empty(box)); /* the engine has them */
+	return __real_tofu_mailbox_post(box, m);
+}
+
+static void intrude(const struct side *side, int first, int second)
+{
+	intruding[0] = first;
+	intruding[1] = second;
+	intruding[2] = 0;
+	intruder = side;
+}
+
+START_TEST(what_others_post_to_a_number_before_its_hello_is_mailed_follows_it)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	struct listening at;
+	struct tofu_header h;
+	tofu_msg *msg;
+
+	listen_over(&server, _i, &at);
+	intrude(&client, TOFU_SIGNAL, TOFU_SIGNAL);
+	h = call(&client, at.address, "hello");
+	msg = expect_peer(&server, TOFU_HELLO_REQUEST);
+	ck_assert_uint_eq(tofu_msg_header(msg)->id, h.id);
+	tofu_msg_put(&msg);
+	for (uint64_t id = 1001; id <= 1002; id++) {
+		msg = expect_peer(&server, TOFU_SIGNAL);
+		ck_assert_uint_eq(tofu_msg_header(msg)->id, id);
+		tofu_msg_put(&msg);
+	}
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(what_others_post_to_a_number_before_its_hello_fails_comes_back_behind_it)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct tofu_header h;
+	tofu_msg *msg;
+
+	intrude(&side, TOFU_SIGNAL, TOFU_BYE_SIGNAL);
+	h = call(&side, "nobody|knows", "hello");
+	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_INVALID_ADDRESS);
+	tofu_msg_put(&msg);
+	msg = expect_on(&side, h.channel, 1001, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_INVALID_ADDRESS);
+	tofu_msg_put(&msg);
+	expect_end(&side, h.channel, h.id, TOFU_INVALID_ADDRESS);
+	expect_silence(&side);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(bye_signal_of_others_before_the_hello_is_mailed_ends_its_channel)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	struct listening at;
+	struct tofu_header h;
+	tofu_msg *msg;
+
+	listen_over(&server, _i, &at);
+	intrude(&client, TOFU_BYE_SIGNAL, 0);
+	h = call(&client, at.address, "hello");
+	msg = expect_on(&client, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
+	tofu_msg_put(&msg);
+	expect_closed(&client, h.channel, h.id);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(what_others_post_to_a_number_before_its_welcome_is_mailed_comes_back)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+	tofu_msg *msg;
+
+	intrude(&side, TOFU_SIGNAL, 0);
+	listen_over(&side, _i, &at);
+	msg = expect_on(&side, at.channel, 1001, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_NOT_ALLOWED);
+	tofu_msg_put(&msg);
+	engine_down(engine);
+}
+END_TEST
+
 static Suite *suite_of_post(void)
 {
 	Suite *suite = suite_create("post");
 	TCase *refused = suite_case(suite, "refused", 30), *accepted = suite_case(suite, "accepted", 30);
+	TCase *between = suite_case(suite, "between", 30);
 
 	tcase_add_loop_test(refused, a_wrong_post_is_refused_and_the_message_stays_as_it_is, 0, WRONG_POSTS);
 	tcase_add_test(refused, no_message_gives_null_message);
@@ -425,6 +534,10 @@ static Suite *suite_of_post(void)
 	over_add(accepted, an_id_that_was_given_is_kept, 1);
 	tcase_add_test(accepted, ids_are_sequential_over_all_engines_of_the_process);
 	over_add(accepted, ids_are_unique_when_threads_post_at_the_same_time, 1);
+	over_add(between, what_others_post_to_a_number_before_its_hello_is_mailed_follows_it, 1);
+	tcase_add_test(between, what_others_post_to_a_number_before_its_hello_fails_comes_back_behind_it);
+	over_add(between, bye_signal_of_others_before_the_hello_is_mailed_ends_its_channel, 1);
+	over_add(between, what_others_post_to_a_number_before_its_welcome_is_mailed_comes_back, 1);
 	return suite;
 }
 

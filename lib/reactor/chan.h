@@ -4,7 +4,7 @@
 
 /*
  * A channel: a listener or a connection. Everything here but gate and group is the reactor thread's alone, from the moment
- * the opening message reaches it until the channel is buried.
+ * the first message reaches it until the channel is buried.
  */
 
 #include <stdbool.h>
@@ -106,7 +106,7 @@ struct tofu_chan {
 	struct tofu_dial *dial;
 
 	struct tofu_msg_queue unsent;
-	struct tofu_msg_queue held; /* posted behind a bye: given back at the end */
+	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
 	uint32_t sent;              /* bytes of the first unsent message that are out */
 	enum tofu_last_word last_word;
 	unsigned send_want;    /* what the transport waits for to go on sending; 0: not stuck */

@@ -175,20 +175,43 @@ static void listener_message(struct tofu_reactor *r, struct tofu_chan *c, struct
 	tofu_chan_close(r, c, TOFU_CHANNEL_CLOSED);
 }
 
-static void take_message(struct tofu_reactor *r, struct tofu_msg *m)
+static void later_message(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
-	/* There is one: the gate let the message in, and the channel stays until it has left. */
-	struct tofu_chan *c = tofu_registry_find(&r->engine->registry, m->header.channel);
-
-	m->next = NULL;
-	if (c->state == TOFU_CHAN_NEW)
-		tofu_dial_open(r, c, m);
-	else if (tofu_chan_gone(c))
+	if (tofu_chan_gone(c))
 		tofu_chan_late(r, c, m);
 	else if (c->state == TOFU_CHAN_LISTENING || c->welcome != NULL)
 		listener_message(r, c, m);
 	else
 		tofu_send_queue(r, c, m);
+}
+
+static void opening_message(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+{
+	struct tofu_msg_queue early = c->held;
+
+	c->held = (struct tofu_msg_queue){ 0 };
+	tofu_dial_open(r, c, m);
+	while ((m = tofu_chan_unqueue(r, &early)) != NULL)
+		later_message(r, c, m);
+}
+
+/*
+ * The gate is open before the message that opens the channel is mailed. Another thread, with a number from before, may get
+ * in between: what it posts waits, and is then as if it had been posted right after.
+ */
+static void take_message(struct tofu_reactor *r, struct tofu_msg *m)
+{
+	/* There is one: the gate let the message in, and the channel stays until it has left. */
+	struct tofu_chan *c = tofu_registry_find(&r->engine->registry, m->header.channel);
+	bool opens = m->header.opcode == TOFU_HELLO_REQUEST || m->header.opcode == TOFU_WELCOME_REQUEST;
+
+	m->next = NULL;
+	if (c->state != TOFU_CHAN_NEW)
+		later_message(r, c, m);
+	else if (opens)
+		opening_message(r, c, m);
+	else
+		tofu_chan_queue(r, &c->held, m);
 }
 
 /* Commands are taken first and run last: what was posted before the end of a group is seen before it. */
