@@ -410,6 +410,49 @@ static uint64_t hear(const struct side *side, uint64_t next)
 	return next;
 }
 
+/* Each gets a message now and then, and must not have a whole block read for it. */
+START_TEST(many_who_flood_an_empty_pool_do_not_fill_our_memory)
+{
+	enum { PEERS = 8, FLOOD = 60, LEN = 1000 };
+	struct tofu_options options = options_with_pool(POOL);
+	struct side side = side_in(engine_up(&options));
+	struct listening at;
+	struct raw peer[PEERS];
+	tofu_msg *held[POOL], *msg;
+	uint64_t before;
+
+	listen_over(&side, _i, &at);
+	for (int i = 0; i < PEERS; i++) {
+		raw_call(&peer[i], at.address);
+		raw_hello(&peer[i], HELLO_ID);
+		msg = expect_peer(&side, TOFU_HELLO_REQUEST);
+		tofu_msg_put(&msg);
+	}
+	for (int i = 0; i < POOL; i++)
+		ck_status(tofu_msg_get(side.engine, TOFU_POOL_ONLY, &held[i]), TOFU_OK);
+	before = stats_of(side.engine).bytes_received;
+	for (int i = 0; i < PEERS; i++)
+		for (uint64_t n = 0; n < FLOOD; n++)
+			raw_number(&peer[i], n, LEN);
+	for (int i = 0; i < 3 * PEERS; i++) { /* all of them have had their turn by then */
+		tofu_msg_put(&held[0]);
+		while (is_notice(held[0] = take(&side), TOFU_POOL_EMPTY))
+			tofu_msg_put(&held[0]);
+	}
+	ck_assert_uint_lt(stats_of(side.engine).bytes_received - before, PEERS * FLOOD * LEN / 4);
+	for (int i = 0; i < POOL; i++)
+		tofu_msg_put(&held[i]);
+	for (int i = 3 * PEERS; i < PEERS * FLOOD; i++) {
+		while (is_notice(msg = take(&side), TOFU_POOL_EMPTY))
+			tofu_msg_put(&msg);
+		tofu_msg_put(&msg);
+	}
+	for (int i = 0; i < PEERS; i++)
+		raw_hang_up(&peer[i], TOFU_CLOSE_ORDERLY);
+	engine_down(side.engine);
+}
+END_TEST
+
 /* Far more than both sockets hold: if what cannot be sent kept either from reading, neither would ever go on. */
 START_TEST(two_that_both_speak_before_they_listen_hear_each_other)
 {
@@ -655,6 +698,7 @@ static Suite *suite_of_backpressure(void)
 	over_add(pool, a_drought_longer_than_the_handshake_time_closes_nobody, 1);
 	over_add(pool, a_drought_longer_than_the_idle_time_closes_nobody, 1);
 	over_add(pool, a_peer_that_dies_gives_back_the_messages_that_were_the_whole_pool, 1);
+	over_add(pool, many_who_flood_an_empty_pool_do_not_fill_our_memory, 1);
 	over_add(pool, two_that_both_speak_before_they_listen_hear_each_other, 1);
 	tcase_add_test(pool, the_pool_as_the_application_sees_it);
 	over_add(queue, a_full_queue_says_would_block_then_send_ready_once, 2);

@@ -25,6 +25,7 @@ enum {
 	TOFU_READY_MAX = 256,     /* events per wait */
 	TOFU_BLOCK = 128 * 1024,  /* what one read may bring */
 	TOFU_STAGING = 64 * 1024, /* small messages are copied together here */
+	TOFU_SIP = 4 * 1024,      /* ... while the pool is nearly empty */
 	TOFU_BUDGET = 256 * 1024, /* bytes per channel, turn and direction: one flood must not starve the others */
 	TOFU_DIRECT = 8 * 1024,   /* of a body from here on, nothing but the next header is read behind it */
 	TOFU_ACCEPT_BUDGET = 64,  /* connections per listener and turn */
@@ -80,6 +81,7 @@ struct tofu_reactor {
 
 	size_t queued; /* messages that wait in channels to be sent */
 	bool drought;  /* the pool was found empty, and nothing has been put back since */
+	bool scarce;   /* when the pool was last asked, it had not many to give */
 
 	struct tofu_list groups;
 	struct tofu_list touched; /* groups that get something at the end of this turn */

@@ -8,7 +8,8 @@
  *
  * When the pool is empty the channel asks for nothing until there is something in it again. What had been read by then
  * stays in its block, which goes to the channel, so that nothing is copied and nothing is lost. The same happens, with a
- * look every now and then, when there is no memory.
+ * look every now and then, when there is no memory. When the pool is nearly empty little is read at a time, or each of many
+ * peers that flood us would get a whole block filled for one message.
  *
  * The peer is not trusted: each header is judged before anything of its frame is taken.
  */
@@ -162,6 +163,7 @@ static struct tofu_msg *take_message(struct tofu_reactor *r)
 {
 	if (r->stocked == 0) {
 		r->stocked = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, r->stock, r->stock_next);
+		r->scarce = r->stocked < TOFU_STOCK_FIRST;
 		r->stock_next = TOFU_STOCK;
 	}
 	return r->stocked > 0 ? r->stock[--r->stocked] : NULL;
@@ -309,7 +311,7 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	struct tofu_iov iov[3];
 	size_t count = 0;
 	size_t direct = 0;
-	size_t behind = sizeof b->bytes;
+	size_t behind = r->scarce ? TOFU_SIP : sizeof b->bytes;
 	size_t done = 0;
 	struct tofu_msg *m = c->partial;
 	enum tofu_status status;
