@@ -154,6 +154,75 @@ START_TEST(a_child_may_destroy_what_threads_of_the_parent_wait_in)
 }
 END_TEST
 
+/*
+ * Messages of one engine that another one sends. The engine that sends is held first, the one whose pool they go back to
+ * last, or the other way round: the newest is the first.
+ */
+struct traffic {
+	struct pair pair;
+	struct side of; /* whose messages they are */
+	struct tofu_thread poster, taker;
+	atomic_bool stop;
+};
+
+static void post_on_and_on(void *context)
+{
+	struct traffic *t = context;
+
+	while (!atomic_load(&t->stop)) {
+		tofu_msg *msg = message(&t->of, TOFU_SIGNAL, t->pair.client_channel, 0, "another engine's");
+
+		if (tofu_post(t->pair.client.group, &msg, NULL) != TOFU_OK) {
+			tofu_msg_put(&msg);
+			os_pause();
+		}
+	}
+}
+
+static void take_on_and_on(void *context)
+{
+	struct traffic *t = context;
+	tofu_msg *msg;
+
+	while (tofu_receive(t->pair.server.group, &msg, TOFU_FOREVER) == TOFU_OK) {
+		bool last = tofu_msg_header(msg)->status == TOFU_RECEIVER_UPDATE;
+
+		tofu_msg_put(&msg);
+		if (last)
+			return;
+	}
+}
+
+static int child_does_nothing(void *context)
+{
+	(void)context;
+	return 0;
+}
+
+START_TEST(fork_finds_an_end_while_engines_send_each_others_messages)
+{
+	static struct traffic t;
+	tofu_engine *other = _i == 0 ? engine_up(NULL) : NULL;
+
+	memset(&t, 0, sizeof t);
+	pair_open(&t.pair, OVER_TCP, NULL);
+	if (other == NULL)
+		other = engine_up(NULL);
+	t.of = side_in(other);
+	ck_status(tofu_thread_start(&t.poster, post_on_and_on, &t), TOFU_OK);
+	ck_status(tofu_thread_start(&t.taker, take_on_and_on, &t), TOFU_OK);
+	for (unsigned i = 0; i < rounds(300); i++)
+		ck_assert_int_eq(os_in_fork(child_does_nothing, NULL), 0);
+	atomic_store(&t.stop, true);
+	tofu_thread_join(&t.poster);
+	ck_status(tofu_group_drain(t.pair.client.group, PATIENCE_NS), TOFU_OK);
+	ck_status(tofu_update_receiver(t.pair.server.group, NULL), TOFU_OK);
+	tofu_thread_join(&t.taker);
+	engine_down(t.pair.client.engine);
+	engine_down(other);
+}
+END_TEST
+
 static Suite *suite_of_fork(void)
 {
 	Suite *suite = suite_create("fork_posix");
@@ -162,6 +231,7 @@ static Suite *suite_of_fork(void)
 	over_add(forked, in_a_child_of_fork_calls_give_not_allowed_and_the_parent_never_notices, 1);
 	over_add(forked, a_child_may_destroy_its_copy_at_any_moment, 1);
 	tcase_add_test(forked, a_child_may_destroy_what_threads_of_the_parent_wait_in);
+	tcase_add_loop_test(forked, fork_finds_an_end_while_engines_send_each_others_messages, 0, 2);
 	return suite;
 }
 

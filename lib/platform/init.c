@@ -43,6 +43,8 @@ void tofu_plat_fork_begin(void)
 	tofu_mutex_lock(&guard);
 	for (struct tofu_fork_watch *w = watches; w != NULL; w = w->next)
 		w->hold(w);
+	for (struct tofu_fork_watch *w = watches; w != NULL; w = w->next)
+		w->hold_last(w);
 }
 
 void tofu_plat_fork_end(void)

@@ -36,11 +36,14 @@ void tofu_plat_release(void);
 /**
  * Something that fork() must not copy in the middle of a change. hold is called before the fork, on the forking thread, and
  * returns when all is still; go_on after it, in the parent and in the child. Under no lock but init.c's.
+ *
+ * hold_last is called when each of them holds: it takes the locks that one of them may need to become still in another.
  */
 struct tofu_fork_watch {
 	struct tofu_fork_watch *next;
 	bool watched;
 	void (*hold)(struct tofu_fork_watch *w);
+	void (*hold_last)(struct tofu_fork_watch *w);
 	void (*go_on)(struct tofu_fork_watch *w);
 };
 

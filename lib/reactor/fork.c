@@ -4,6 +4,11 @@
  * A fork() while the engine works. The child gets a copy of everything as it is at that instant, and must be able to free
  * it: so the forking thread waits until no list is half linked and no message between two owners. The reactor's turn comes
  * first, since with it nobody else changes the list of groups; then what other threads change under locks of their own.
+ *
+ * Pools come last, when every engine holds still: a message goes back to the pool of the engine that it was taken from,
+ * whichever engine sends it, so that an engine waits for another one's pool before its turn can end. Nobody waits for anything
+ * with a pool's lock. A pool that outlives its engine is not held: what a child does with its copy needs no lock.
+ *
  * What an application's other threads hold at that instant stays theirs, and with them is not in the child.
  */
 
@@ -34,7 +39,14 @@ static void hold(struct tofu_fork_watch *w)
 	tofu_mutex_lock(&e->lock);
 	tofu_mutex_lock(&e->registry.lock);
 	tofu_resolver_hold(e->resolver);
-	tofu_pool_hold(e->pool);
+}
+
+static void hold_last(struct tofu_fork_watch *w)
+{
+	struct tofu_engine *e = engine_of(w);
+
+	if (e->held)
+		tofu_pool_hold(e->pool);
 }
 
 static void go_on(struct tofu_fork_watch *w)
@@ -56,6 +68,7 @@ static void go_on(struct tofu_fork_watch *w)
 void tofu_engine_watch_fork(struct tofu_engine *e)
 {
 	e->fork_watch.hold = hold;
+	e->fork_watch.hold_last = hold_last;
 	e->fork_watch.go_on = go_on;
 	tofu_plat_fork_watch(&e->fork_watch);
 }
