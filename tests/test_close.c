@@ -6,6 +6,7 @@
  * channel_closed is the last word, once, and no descriptor is left.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "lib/raw.h"
 #include "lib/served.h"
 #include "lib/steps.h"
+#include "message/pool.h"
+#include "reactor/engine.h"
 
 /* graceful */
 
@@ -694,12 +697,102 @@ START_TEST(every_link_that_a_transport_opened_is_closed_once)
 }
 END_TEST
 
+/*
+ * A message that comes back into a pool that had run empty wakes its engine. Here it comes back while the engine is being
+ * destroyed: the linker puts functions of this file before those on the way (--wrap), and who puts it back, about to wake the
+ * engine, waits until that one is done with its pool.
+ */
+
+static struct {
+	const void *_Atomic putter; /* the thread */
+	atomic_bool about_to_wake;
+	atomic_bool pool_is_to_go;
+} late;
+
+bool __real_tofu_mailbox_refilled(struct tofu_mailbox *box);
+bool __wrap_tofu_mailbox_refilled(struct tofu_mailbox *box);
+void __real_tofu_pool_destroy(struct tofu_pool *pool);
+void __wrap_tofu_pool_destroy(struct tofu_pool *pool);
+void __real_tofu_poller_destroy(struct tofu_poller *p);
+void __wrap_tofu_poller_destroy(struct tofu_poller *p);
+void __real_tofu_poller_wake(struct tofu_poller *p);
+void __wrap_tofu_poller_wake(struct tofu_poller *p);
+
+static bool is_putter(void)
+{
+	return tofu_thread_self() == atomic_load(&late.putter);
+}
+
+bool __wrap_tofu_mailbox_refilled(struct tofu_mailbox *box)
+{
+	bool asleep = __real_tofu_mailbox_refilled(box);
+
+	if (!is_putter())
+		return asleep;
+	atomic_store(&late.about_to_wake, true); /* also if something else just has: once more does no harm */
+	eventually(atomic_load(&late.pool_is_to_go));
+	return true;
+}
+
+void __wrap_tofu_pool_destroy(struct tofu_pool *pool)
+{
+	atomic_store(&late.pool_is_to_go, true);
+	__real_tofu_pool_destroy(pool);
+}
+
+void __wrap_tofu_poller_destroy(struct tofu_poller *p)
+{
+	must(!atomic_load(&late.about_to_wake), "who is about to wake it finds it gone");
+	__real_tofu_poller_destroy(p);
+}
+
+void __wrap_tofu_poller_wake(struct tofu_poller *p)
+{
+	__real_tofu_poller_wake(p);
+	if (is_putter())
+		atomic_store(&late.about_to_wake, false);
+}
+
+static void put_late(void *context)
+{
+	tofu_msg *msg = context;
+
+	atomic_store(&late.putter, tofu_thread_self());
+	tofu_msg_put(&msg);
+	atomic_store(&late.putter, NULL);
+}
+
+START_TEST(a_message_may_come_back_while_its_engine_is_destroyed)
+{
+	struct tofu_options options = options_with_pool(1);
+	tofu_engine *engine = engine_up(&options), *calling = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(calling);
+	struct tofu_thread putter;
+	struct tofu_header hello;
+	struct listening at;
+	tofu_msg *held, *notice;
+
+	listen_over(&server, OVER_TCP, &at);
+	hello = call(&client, at.address, "the only one");
+	held = expect_peer(&server, TOFU_HELLO_REQUEST);
+	say(&client, hello.channel, TOFU_SIGNAL, 0, "no room");
+	notice = expect(&server, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
+	tofu_msg_put(&notice);
+	atomic_store(&late.pool_is_to_go, false);
+	ck_status(tofu_thread_start(&putter, put_late, held), TOFU_OK);
+	eventually(atomic_load(&late.about_to_wake));
+	engine_down(engine);
+	tofu_thread_join(&putter);
+	engine_down(calling);
+}
+END_TEST
+
 static Suite *suite_of_close(void)
 {
 	Suite *suite = suite_create("close");
 	TCase *bye = suite_case(suite, "bye", 30), *listener = suite_case(suite, "listener", 30);
 	TCase *abrupt = suite_case(suite, "abrupt", 60), *seen = suite_case(suite, "as the peer sees it", 60);
-	TCase *states = suite_case(suite, "in every state", 60);
+	TCase *states = suite_case(suite, "in every state", 60), *late_put = suite_case(suite, "late", 30);
 
 	over_add(bye, a_bye_of_the_caller_closes_both_ends, 1);
 	over_add(bye, a_bye_of_the_called_closes_both_ends, 1);
@@ -729,6 +822,7 @@ static Suite *suite_of_close(void)
 	over_add(states, destroying_an_engine_in_each_state_leaves_nothing, STATE_NR);
 	over_add(states, destroying_a_group_in_each_state_leaves_nothing, STATE_NR);
 	over_add(states, every_link_that_a_transport_opened_is_closed_once, 1);
+	tcase_add_test(late_put, a_message_may_come_back_while_its_engine_is_destroyed);
 	return suite;
 }
 

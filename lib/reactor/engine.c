@@ -2,7 +2,8 @@
 
 /*
  * An engine's life, and its public calls that are not a group's. Everything it owns is made in tofu_engine_create() in one
- * order and undone in tofu_engine_destroy() in the other; destroy takes a half-made engine, too.
+ * order and undone in tofu_engine_destroy() in the other, but for the pool, which calls back; destroy takes a half-made
+ * engine, too.
  */
 
 #include "reactor/engine.h"
@@ -192,9 +193,9 @@ void tofu_engine_destroy(tofu_engine *e)
 	}
 	empty_mailbox(e);
 	free_groups(e);
+	tofu_pool_destroy(e->pool); /* first: a message that comes back meanwhile wakes the reactor's poller */
 	tofu_reactor_fini(&e->reactor);
 	tofu_registry_fini(&e->registry);
-	tofu_pool_destroy(e->pool);
 	if (e->has_lock && !inert) {
 		tofu_cond_fini(&e->answered);
 		tofu_mutex_fini(&e->lock);

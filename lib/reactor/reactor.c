@@ -498,7 +498,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	if (r->poller != NULL)
 		tofu_poller_destroy(r->poller);
 	tofu_pool_put_all(r->sent);
-	tofu_pool_put_unused(r->engine->pool, r->stock, r->stocked);
+	tofu_pool_put_unused(r->engine->pool, r->stock, r->stocked); /* what is in stock keeps the pool alive */
 	while (r->spare_blocks != NULL) {
 		struct tofu_block *b = r->spare_blocks;
 
