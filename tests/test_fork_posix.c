@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/raw.h"
 #include "lib/steps.h"
 
 struct inherited {
@@ -223,6 +224,90 @@ START_TEST(fork_finds_an_end_while_engines_send_each_others_messages)
 }
 END_TEST
 
+/* The log, which the application may do with as it likes. */
+struct logger {
+	struct tofu_mutex lock;
+	atomic_bool begun;
+	atomic_bool done;
+};
+
+static void log_under_lock(void *context, enum tofu_log_level level, const char *text)
+{
+	struct logger *l = context;
+
+	(void)level;
+	(void)text;
+	atomic_store(&l->begun, true);
+	tofu_mutex_lock(&l->lock);
+	atomic_store(&l->done, true);
+	tofu_mutex_unlock(&l->lock);
+}
+
+static void log_by_forking(void *context, enum tofu_log_level level, const char *text)
+{
+	struct logger *l = context;
+
+	(void)level;
+	(void)text;
+	atomic_store(&l->begun, true);
+	for (int i = 0; i < 20; i++) {
+		works(tofu_init());
+		must(os_in_fork(child_does_nothing, NULL) == 0, "the child failed");
+		tofu_deinit();
+	}
+	atomic_store(&l->done, true);
+}
+
+/* An engine that has something to say, and says it by now. */
+static tofu_engine *engine_that_logs(tofu_log_fn *log, struct logger *l)
+{
+	struct tofu_options options;
+	struct listening at;
+	tofu_engine *engine;
+	struct side side;
+	struct raw peer;
+
+	tofu_options_init(&options);
+	options.log = log;
+	options.log_context = l;
+	engine = engine_up(&options);
+	side = side_in(engine);
+	listen_over(&side, OVER_TCP, &at);
+	raw_call(&peer, at.address);
+	raw_say(&peer, 15, 1, "not allowed");
+	eventually(atomic_load(&l->begun));
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	return engine;
+}
+
+START_TEST(the_log_may_wait_for_a_lock_that_a_forking_thread_holds)
+{
+	struct logger l = { 0 };
+	tofu_engine *engine;
+
+	ck_status(tofu_mutex_init(&l.lock), TOFU_OK);
+	tofu_mutex_lock(&l.lock);
+	engine = engine_that_logs(log_under_lock, &l);
+	ck_assert_int_eq(os_in_fork(child_does_nothing, NULL), 0);
+	must(!atomic_load(&l.done), "it did not wait");
+	tofu_mutex_unlock(&l.lock);
+	eventually(atomic_load(&l.done));
+	engine_down(engine);
+	tofu_mutex_fini(&l.lock);
+}
+END_TEST
+
+START_TEST(the_log_may_fork_while_another_thread_forks)
+{
+	struct logger l = { 0 };
+	tofu_engine *engine = engine_that_logs(log_by_forking, &l);
+
+	while (!atomic_load(&l.done))
+		ck_assert_int_eq(os_in_fork(child_does_nothing, NULL), 0);
+	engine_down(engine);
+}
+END_TEST
+
 static Suite *suite_of_fork(void)
 {
 	Suite *suite = suite_create("fork_posix");
@@ -232,6 +317,8 @@ static Suite *suite_of_fork(void)
 	over_add(forked, a_child_may_destroy_its_copy_at_any_moment, 1);
 	tcase_add_test(forked, a_child_may_destroy_what_threads_of_the_parent_wait_in);
 	tcase_add_loop_test(forked, fork_finds_an_end_while_engines_send_each_others_messages, 0, 2);
+	tcase_add_test(forked, the_log_may_wait_for_a_lock_that_a_forking_thread_holds);
+	tcase_add_test(forked, the_log_may_fork_while_another_thread_forks);
 	return suite;
 }
 

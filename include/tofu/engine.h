@@ -44,8 +44,10 @@ enum tofu_poller_kind {
 enum tofu_log_level { TOFU_LOG_ERROR = 0, TOFU_LOG_WARNING = 1, TOFU_LOG_INFO = 2 };
 
 /**
- * Called with one line, no newline, text owned by the engine until it returns. On the engine's thread, under no lock. It
- * should return soon, since I/O waits for it, and must not call back into the engine.
+ * Called with one line, no newline, text owned by the engine until it returns. On the engine's thread, under no lock, so that
+ * it may take locks that are held over a fork(), and may fork. It should return soon, since I/O waits for it, and must not
+ * call back into the engine. Lines come in their order, when the engine is about to wait or to end; a notice of the same event
+ * may come before. Of many lines at once the first 4 KiB are told, then one that says how many there were beyond.
  */
 typedef void tofu_log_fn(void *context, enum tofu_log_level level, const char *text);
 

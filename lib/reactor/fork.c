@@ -33,7 +33,7 @@ static void hold(struct tofu_fork_watch *w)
 	if (tofu_engine_inert(e)) /* a grandchild: nothing of it has changed since */
 		return;
 	e->held = true;
-	if (!tofu_thread_is_current(&e->reactor.thread)) /* a log callback forks: we are in the middle of a turn */
+	if (!tofu_reactor_has_turn(&e->reactor)) /* a transport that forks is in the middle of it */
 		tofu_mutex_lock(&e->reactor.turn);
 	each_group(&e->reactor, tofu_mutex_lock);
 	tofu_mutex_lock(&e->lock);
@@ -61,7 +61,7 @@ static void go_on(struct tofu_fork_watch *w)
 	tofu_mutex_unlock(&e->registry.lock);
 	tofu_mutex_unlock(&e->lock);
 	each_group(&e->reactor, tofu_mutex_unlock);
-	if (!tofu_thread_is_current(&e->reactor.thread))
+	if (!tofu_reactor_has_turn(&e->reactor))
 		tofu_mutex_unlock(&e->reactor.turn);
 }
 

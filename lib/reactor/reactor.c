@@ -9,7 +9,6 @@
 #include "reactor/reactor.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "message/pool.h"
@@ -46,32 +45,46 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	return tofu_poller_create(o->poller, &r->poller);
 }
 
+static void turn_is_of(struct tofu_reactor *r, const void *thread)
+{
+	atomic_store_explicit(&r->turn_of, thread, memory_order_relaxed);
+}
+
 static void take_turn(struct tofu_reactor *r)
 {
 	tofu_mutex_lock(&r->turn);
-	r->turn_of = tofu_thread_self();
+	turn_is_of(r, tofu_thread_self());
 }
 
 bool tofu_reactor_try_turn(struct tofu_reactor *r)
 {
 	if (!tofu_mutex_try(&r->turn))
 		return false;
-	r->turn_of = tofu_thread_self();
+	turn_is_of(r, tofu_thread_self());
 	return true;
 }
 
 void tofu_reactor_end_turn(struct tofu_reactor *r)
 {
-	r->turn_of = NULL;
+	turn_is_of(r, NULL);
 	tofu_mutex_unlock(&r->turn);
 }
 
-#ifdef TOFU_DEBUG
 bool tofu_reactor_has_turn(const struct tofu_reactor *r)
 {
-	return r->turn_of == tofu_thread_self();
+	return atomic_load_explicit(&r->turn_of, memory_order_relaxed) == tofu_thread_self();
 }
-#endif
+
+/* The reactor's thread only, which is where the application's function is to run. */
+static void end_turn_and_tell(struct tofu_reactor *r)
+{
+	const struct tofu_options *o = &r->engine->options;
+	struct tofu_log said;
+
+	tofu_log_take(&r->log, &said);
+	tofu_reactor_end_turn(r);
+	tofu_log_tell(&said, o->log, o->log_context);
+}
 
 void tofu_reactor_give(struct tofu_reactor *r, struct tofu_group *g, struct tofu_msg *m)
 {
@@ -108,16 +121,13 @@ void tofu_reactor_retry_soon(struct tofu_reactor *r)
 
 void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const char *format, ...)
 {
-	const struct tofu_options *o = &r->engine->options;
-	char line[256];
 	va_list args;
 
-	if (o->log == NULL)
+	if (r->engine->options.log == NULL)
 		return;
 	va_start(args, format);
-	(void)vsnprintf(line, sizeof line, format, args);
+	tofu_log_add(&r->log, level, format, args);
 	va_end(args);
-	o->log(o->log_context, level, line);
 }
 
 void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
@@ -311,7 +321,7 @@ static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *ev
 
 	if (timeout_ns != 0 && !tofu_mailbox_sleep(&r->engine->mailbox))
 		timeout_ns = 0;
-	tofu_reactor_end_turn(r);
+	end_turn_and_tell(r);
 	status = tofu_poller_wait(r->poller, events, TOFU_READY_MAX, timeout_ns, &count);
 	if (status != TOFU_OK) /* nothing that waiting a little could make worse */
 		tofu_plat_sleep(TOFU_RETRY_MS * TOFU_NS_PER_MS);
@@ -450,7 +460,7 @@ static void run(void *context)
 		expire_timers(r);                  /* what took too long */
 		tofu_reactor_deliver(r);           /* what came in: one wake-up per group and turn */
 	}
-	tofu_reactor_end_turn(r);
+	end_turn_and_tell(r);
 }
 
 /* --- the thread's beginning and end --- */

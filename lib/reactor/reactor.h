@@ -15,6 +15,7 @@
 #include "platform/platform.h"
 #include "reactor/chan.h"
 #include "reactor/list.h"
+#include "reactor/log.h"
 #include "reactor/poller.h"
 
 struct tofu_command;
@@ -73,8 +74,8 @@ struct tofu_reactor {
 	bool started;
 	struct tofu_mutex turn; /* held but while it waits, by whoever changes anything here */
 	bool has_turn;
-	const void *turn_of; /* the thread that holds it */
-	int64_t through_ns;  /* when a message was last to be written by its poster */
+	const void *_Atomic turn_of; /* the thread that holds it */
+	int64_t through_ns;          /* when a message was last to be written by its poster */
 	struct tofu_poller *poller;
 	int64_t now_ns;      /* read once a turn */
 	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
@@ -108,6 +109,7 @@ struct tofu_reactor {
 	unsigned char *staging;
 
 	struct tofu_counters counters;
+	struct tofu_log log; /* of this turn */
 };
 
 enum tofu_status tofu_reactor_init(struct tofu_reactor *r);
@@ -124,11 +126,12 @@ void tofu_reactor_fini(struct tofu_reactor *r);
 /** False: somebody else has it. Never blocks. */
 bool tofu_reactor_try_turn(struct tofu_reactor *r);
 void tofu_reactor_end_turn(struct tofu_reactor *r);
+/** Is it the caller's? Not if it was taken as a mere lock, as fork.c does. */
+bool tofu_reactor_has_turn(const struct tofu_reactor *r);
 
 /** The debug build checks that reactor state is touched by who has the turn, and nobody else. */
 #ifdef TOFU_DEBUG
 #include <assert.h>
-bool tofu_reactor_has_turn(const struct tofu_reactor *r);
 #define tofu_on_reactor(r) assert(tofu_reactor_has_turn(r))
 #else
 #define tofu_on_reactor(r) ((void)(r))
@@ -145,6 +148,7 @@ bool tofu_reactor_notify(struct tofu_reactor *r, struct tofu_group *g, uint16_t 
 void tofu_reactor_deliver(struct tofu_reactor *r);
 /** Something was refused for want of memory or descriptors: look again soon. */
 void tofu_reactor_retry_soon(struct tofu_reactor *r);
+/** Told to the application by the reactor's thread, when this turn is over. */
 void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /** A command of tofu_group_destroy(): end every channel of the group, then forget it. */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Lines that wait for the end of a turn. Nothing here allocates, and nothing is moved unless something was logged. */
+
+#include "reactor/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void tofu_log_add(struct tofu_log *log, enum tofu_log_level level, const char *format, va_list args)
+{
+	char *line = log->text + log->used;
+
+	if (sizeof log->text - log->used < 1 + TOFU_LOG_LINE) {
+		log->lost++;
+		return;
+	}
+	line[0] = (char)level;
+	line[1] = '\0';
+	(void)vsnprintf(line + 1, TOFU_LOG_LINE, format, args);
+	log->used += 1 + strlen(line + 1) + 1;
+}
+
+void tofu_log_take(struct tofu_log *log, struct tofu_log *out)
+{
+	out->used = log->used;
+	out->lost = log->lost;
+	memcpy(out->text, log->text, log->used);
+	log->used = 0;
+	log->lost = 0;
+}
+
+void tofu_log_tell(const struct tofu_log *log, tofu_log_fn *tell, void *context)
+{
+	const char *end = log->text + log->used;
+	char line[64];
+
+	for (const char *at = log->text; at < end; at += 1 + strlen(at + 1) + 1)
+		tell(context, (enum tofu_log_level)at[0], at + 1);
+	if (log->lost == 0)
+		return;
+	(void)snprintf(line, sizeof line, "lines that were too many at once: %u", log->lost);
+	tell(context, TOFU_LOG_WARNING, line);
+}

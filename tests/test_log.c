@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the engine logs: kept in its turn, told when that is over, in order; what is too much is counted. The linker puts a
+ * function of this file before tofu_poller_wait() (--wrap), to make waiting fail.
+ */
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/raw.h"
+#include "lib/steps.h"
+#include "reactor/engine.h"
+
+/* What was told last, and how much. */
+static struct {
+	atomic_uint lines;
+	atomic_uint lost; /* of those that said so */
+	char text[64][TOFU_LOG_LINE];
+	enum tofu_log_level level[64];
+} told;
+
+static const char too_many[] = "lines that were too many at once: %u";
+
+static void note(void *context, enum tofu_log_level level, const char *text)
+{
+	const unsigned n = atomic_load(&told.lines);
+	unsigned lost;
+
+	(void)context;
+	if (sscanf(text, too_many, &lost) == 1) {
+		atomic_fetch_add(&told.lost, lost);
+		return;
+	}
+	(void)snprintf(told.text[n % 64], TOFU_LOG_LINE, "%s", text);
+	told.level[n % 64] = level;
+	atomic_store(&told.lines, n + 1);
+}
+
+static void forget(void)
+{
+	memset(&told, 0, sizeof told);
+}
+
+__attribute__((format(printf, 3, 4))) static void add(struct tofu_log *log, enum tofu_log_level level,
+                                                      const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tofu_log_add(log, level, format, args);
+	va_end(args);
+}
+
+static void tell(struct tofu_log *log)
+{
+	struct tofu_log taken;
+
+	tofu_log_take(log, &taken);
+	tofu_log_tell(&taken, note, NULL);
+}
+
+/* --- the lines of a turn --- */
+
+START_TEST(lines_are_told_in_their_order_and_once)
+{
+	static struct tofu_log log;
+
+	forget();
+	add(&log, TOFU_LOG_ERROR, "channel %d", 7);
+	add(&log, TOFU_LOG_INFO, "%s", "");
+	add(&log, TOFU_LOG_WARNING, "the last one");
+	tell(&log);
+	tell(&log);
+	ck_assert_uint_eq(told.lines, 3);
+	ck_assert_str_eq(told.text[0], "channel 7");
+	ck_assert_int_eq(told.level[0], TOFU_LOG_ERROR);
+	ck_assert_str_eq(told.text[1], "");
+	ck_assert_int_eq(told.level[1], TOFU_LOG_INFO);
+	ck_assert_str_eq(told.text[2], "the last one");
+	ck_assert_int_eq(told.level[2], TOFU_LOG_WARNING);
+	ck_assert_uint_eq(told.lost, 0);
+}
+END_TEST
+
+START_TEST(nothing_logged_is_nothing_told)
+{
+	struct tofu_log log = { 0 }, taken;
+
+	tofu_log_take(&log, &taken);
+	tofu_log_tell(&taken, NULL, NULL);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_counted)
+{
+	static struct tofu_log log;
+	char text[2 * TOFU_LOG_LINE];
+
+	memset(text, 'x', sizeof text);
+	for (int round = 0; round < 2; round++) {
+		forget();
+		for (int i = 0; i < 50; i++)
+			add(&log, TOFU_LOG_INFO, "%d %.*s", i, (int)sizeof text, text);
+		tell(&log);
+		ck_assert_uint_eq(told.lines, TOFU_LOG_TURN / (TOFU_LOG_LINE + 1));
+		for (unsigned i = 0; i < told.lines; i++) {
+			ck_assert_uint_eq((unsigned)atoi(told.text[i]), i);
+			ck_assert_uint_eq(strlen(told.text[i]), TOFU_LOG_LINE - 1);
+		}
+		ck_assert_uint_eq(told.lines + told.lost, 50);
+	}
+}
+END_TEST
+
+/* --- an engine --- */
+
+static atomic_bool waiting_fails;
+static atomic_uint failures;
+
+enum tofu_status __real_tofu_poller_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
+                                         int64_t timeout_ns, size_t *count);
+enum tofu_status __wrap_tofu_poller_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
+                                         int64_t timeout_ns, size_t *count);
+
+enum tofu_status __wrap_tofu_poller_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
+                                         int64_t timeout_ns, size_t *count)
+{
+	if (!atomic_load(&waiting_fails))
+		return __real_tofu_poller_wait(p, events, capacity, timeout_ns, count);
+	*count = 0;
+	atomic_fetch_add(&failures, 1);
+	return TOFU_PROCESSING_FAILED;
+}
+
+static tofu_engine *logging_engine(tofu_log_fn *log, void *context)
+{
+	struct tofu_options options;
+
+	tofu_options_init(&options);
+	options.log = log;
+	options.log_context = context;
+	forget();
+	return engine_up(&options);
+}
+
+static void call_wrongly(const char *address)
+{
+	struct raw peer;
+
+	raw_call(&peer, address);
+	raw_say(&peer, 15, 1, "");
+	must(os_read_to_end(peer.socket, PATIENCE_NS) != OS_NOT_THE_END, "the connection is still there");
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+}
+
+/* The last failure is followed by no other wait. */
+START_TEST(what_is_logged_in_the_last_turn_is_told)
+{
+	tofu_engine *engine = logging_engine(note, NULL);
+
+	atomic_store(&failures, 0);
+	atomic_store(&waiting_fails, true);
+	tofu_engine_wake(engine);
+	eventually(atomic_load(&failures) >= 2);
+	engine_down(engine);
+	atomic_store(&waiting_fails, false);
+	ck_assert_uint_eq(told.lines, failures);
+	for (unsigned i = 0; i < told.lines; i++)
+		ck_assert_ptr_nonnull(strstr(told.text[i % 64], "waiting failed"));
+}
+END_TEST
+
+struct place {
+	tofu_engine *engine;
+	atomic_uint wrong;
+};
+
+static void note_place(void *context, enum tofu_log_level level, const char *text)
+{
+	struct place *p = context;
+	struct tofu_reactor *r = &p->engine->reactor;
+
+	if (!tofu_thread_is_current(&r->thread) || !tofu_reactor_try_turn(r))
+		atomic_fetch_add(&p->wrong, 1);
+	else
+		tofu_reactor_end_turn(r);
+	note(NULL, level, text);
+}
+
+START_TEST(the_application_is_told_on_the_engines_thread_and_under_no_lock)
+{
+	static struct place place;
+	struct listening at;
+	struct side side;
+
+	atomic_store(&place.wrong, 0);
+	place.engine = logging_engine(note_place, &place);
+	side = side_in(place.engine);
+	listen_over(&side, OVER_TCP, &at);
+	call_wrongly(at.address);
+	eventually(atomic_load(&told.lines) == 1);
+	engine_down(place.engine);
+	ck_assert_ptr_nonnull(strstr(told.text[0], "a frame that is not allowed: opcode 15"));
+	ck_assert_uint_eq(place.wrong, 0);
+}
+END_TEST
+
+static atomic_bool held_up;
+
+static void note_when_let_go(void *context, enum tofu_log_level level, const char *text)
+{
+	note(context, level, text);
+	eventually(!atomic_load(&held_up));
+}
+
+/* While the first line is being told, so much happens that the lines of the next turn do not fit. */
+START_TEST(of_a_flood_every_line_is_told_or_counted)
+{
+	enum { PEERS = 80 };
+	static struct raw peers[PEERS];
+	tofu_engine *engine = logging_engine(note_when_let_go, NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+
+	listen_over(&side, OVER_TCP, &at);
+	for (int i = 0; i < PEERS; i++)
+		raw_call(&peers[i], at.address);
+	eventually(stats_of(engine).channels_accepted == PEERS);
+	atomic_store(&held_up, true);
+	call_wrongly(at.address);
+	eventually(atomic_load(&told.lines) == 1);
+	for (int i = 0; i < PEERS; i++)
+		raw_say(&peers[i], 15, 1, "");
+	atomic_store(&held_up, false);
+	eventually(atomic_load(&told.lines) + atomic_load(&told.lost) == 1 + PEERS);
+	for (int i = 0; i < PEERS; i++)
+		raw_hang_up(&peers[i], TOFU_CLOSE_ORDERLY);
+	engine_down(engine);
+	ck_assert_uint_eq(told.lines + told.lost, 1 + PEERS);
+	must(told.lost > 0, "they all fitted");
+}
+END_TEST
+
+static Suite *suite_of_log(void)
+{
+	Suite *suite = suite_create("log");
+	TCase *lines = suite_case(suite, "lines", 10), *engine = suite_case(suite, "engine", 30);
+
+	tcase_add_test(lines, lines_are_told_in_their_order_and_once);
+	tcase_add_test(lines, nothing_logged_is_nothing_told);
+	tcase_add_test(lines, what_does_not_fit_is_counted);
+	tcase_add_test(engine, what_is_logged_in_the_last_turn_is_told);
+	tcase_add_test(engine, the_application_is_told_on_the_engines_thread_and_under_no_lock);
+	tcase_add_test(engine, of_a_flood_every_line_is_told_or_counted);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_log());
+}
