@@ -639,6 +639,39 @@ START_TEST(an_item_that_is_no_longer_busy_ends_the_wait)
 }
 END_TEST
 
+/* A connect that is given up for the next: the first poll's packet comes when the second one is under way, or left as well. */
+START_TEST(an_item_that_was_added_again_at_once_is_busy_until_its_last_poll_is_back)
+{
+	want(TOFU_POLL_READ);
+	ck_assert_uint_eq(wait_for(0), 0);
+	tofu_poller_remove(poller, &item);
+	ck_status(tofu_poller_add(poller, &item, near), TOFU_OK);
+	ck_assert(!item.busy);
+	want(TOFU_POLL_READ);
+	afd_fail(AFD_TAKE, AFD_TIME_IS_UP, 1); /* it is asked for, and nothing is taken */
+	ck_assert_uint_eq(wait_for(0), 0);
+	tofu_poller_remove(poller, &item);
+	ck_assert(item.busy);
+	ck_assert_uint_eq(wait_for(TOFU_FOREVER), 0);
+	ck_assert(item.busy);
+	ck_assert_uint_eq(wait_for(TOFU_FOREVER), 0);
+	ck_assert(!item.busy);
+}
+END_TEST
+
+START_TEST(an_item_that_was_added_again_at_once_is_watched)
+{
+	want(TOFU_POLL_READ);
+	ck_assert_uint_eq(wait_for(0), 0);
+	tofu_poller_remove(poller, &item);
+	ck_status(tofu_poller_add(poller, &item, near), TOFU_OK);
+	want(TOFU_POLL_READ);
+	ck_assert_uint_eq(wait_for(0), 0);
+	sockets_send(far, "x", 1);
+	expect_ready(TOFU_POLL_READ);
+}
+END_TEST
+
 /* Many: a helper each, and a packet for each */
 
 enum { MANY = 300 };
@@ -1126,6 +1159,8 @@ static void add_costs(Suite *s)
 	tcase_add_test(tc, a_short_sleep_is_not_a_busy_loop);
 	tcase_add_test(tc, a_sleep_that_the_system_ends_early_goes_on);
 	tcase_add_test(tc, an_item_that_is_no_longer_busy_ends_the_wait);
+	tcase_add_test(tc, an_item_that_was_added_again_at_once_is_busy_until_its_last_poll_is_back);
+	tcase_add_test(tc, an_item_that_was_added_again_at_once_is_watched);
 	tcase_add_test(tc, a_helper_has_a_bounded_number_of_polls);
 	tcase_add_test(tc, destroy_waits_for_what_is_under_way);
 	tcase_add_test(tc, destroy_that_is_given_no_packets_leaves_everything_to_the_kernel);
