@@ -24,7 +24,7 @@ struct tofu_transport; /* <tofu/transport.h> */
  * Prepare the library (on Windows: WSAStartup) / undo it. Calls count: each successful tofu_init() wants one tofu_deinit().
  * While engines live, the last tofu_deinit() takes effect when the last engine is destroyed.
  * Threads: any, at the same time. Never from DllMain or a constructor of a DLL. Blocks: no.
- * Errors:  TOFU_NOT_SUPPORTED (the system has no usable sockets); nothing is counted then.
+ * Errors:  TOFU_NOT_SUPPORTED (the system has no usable sockets), TOFU_ALLOCATION_FAILED; nothing is counted then.
  */
 enum tofu_status tofu_init(void);
 void tofu_deinit(void);
@@ -77,8 +77,8 @@ void tofu_options_init(struct tofu_options *options);
  * Threads:   any. Blocks: no longer than it takes to start a thread.
  * Errors:    TOFU_NOT_INITIALIZED (no tofu_init()), TOFU_NOT_ALLOWED (out NULL, size 0, a field out of range),
  *            TOFU_NOT_SUPPORTED (this poller, or the one that TOFU_POLLER names, is not in this build),
- *            TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED (no thread or
- *            no descriptor to be had).
+ *            TOFU_PERMISSION_DENIED (the process may not use this poller: Windows, in a sandbox),
+ *            TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED (no thread or no descriptor to be had).
  */
 enum tofu_status tofu_engine_create(const struct tofu_options *options, tofu_engine **out);
 
@@ -96,8 +96,9 @@ void tofu_engine_destroy(tofu_engine *engine);
  * Let an engine speak a transport: addresses that start with its scheme go to it.
  * Ownership: transport must stay valid as long as the engine.
  * Threads:   any. Blocks: no.
- * Errors:    TOFU_NOT_SUPPORTED (built for another TOFU_TRANSPORT_ABI), TOFU_NOT_ALLOWED (NULL, a required operation or the
- *            scheme missing, a scheme registered before), TOFU_LIMIT_REACHED (more than 16), TOFU_SHUTDOWN_STARTED.
+ * Errors:    TOFU_NOT_SUPPORTED (built for another TOFU_TRANSPORT_ABI), TOFU_NOT_ALLOWED (NULL, or in a child after fork(); a
+ *            required operation missing; a scheme that is missing, empty, longer than 15 bytes, registered before, or has
+ *            a '|' in it), TOFU_LIMIT_REACHED (more than 16), TOFU_SHUTDOWN_STARTED.
  */
 enum tofu_status tofu_engine_register(tofu_engine *engine, const struct tofu_transport *transport);
 
@@ -150,9 +151,10 @@ enum tofu_status tofu_group_create(tofu_engine *engine, tofu_group **out);
 enum tofu_status tofu_group_destroy(tofu_group *group);
 
 /**
- * Hand a message to the engine for its channel. Nothing has been sent when this returns; what becomes of it arrives through
- * tofu_receive(): a message that cannot be sent comes back, origin engine, with a status that says why - a HelloRequest or
- * WelcomeRequest as its response, with invalid_address for instance when no transport is registered for its address.
+ * Hand a message to the engine for its channel. When this returns the message may have been sent or not; what becomes of it
+ * arrives through tofu_receive(): a message that cannot be sent comes back, origin engine, with a status that says why - a
+ * HelloRequest or WelcomeRequest as its response, with invalid_address for instance when no transport is registered for its
+ * address.
  * Origin and status are overwritten; an id of 0 is assigned; so is the channel of a HelloRequest or WelcomeRequest.
  * *out_or_null, if given, is the final header. A listener takes ByeRequest and ByeSignal; others come back: not_allowed.
  * Ownership: TOFU_OK: the engine's, and *msg is NULL. Any other status: still the caller's, unchanged.
@@ -179,8 +181,8 @@ enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header
 enum tofu_status tofu_receive(tofu_group *group, tofu_msg **out, int64_t timeout_ns);
 
 /**
- * Put a message into the group's own mailbox, for the thread that receives: its status becomes receiver_update, the rest
- * stays. With NULL, or a pointer to NULL, an empty Signal is made.
+ * Put a message into the group's own mailbox, for the thread that receives. Its status becomes receiver_update, its origin
+ * application; the rest stays. With NULL, or a pointer to NULL, an empty Signal of origin engine is made.
  * Ownership: TOFU_OK: gone, *msg_or_null is NULL. Otherwise still the caller's.
  * Threads:   any. Blocks: no.
  * Errors:    TOFU_ALLOCATION_FAILED, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (group NULL, or in a child after fork()).

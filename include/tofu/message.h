@@ -81,7 +81,7 @@ void tofu_msg_put(tofu_msg **msg);
  * A copy: header, text headers, body and user pointer. The source stays as it is.
  * Ownership: the copy is the caller's; on failure *out is NULL.
  * Threads:   any, one at a time for the source. Blocks: no.
- * Errors:    TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE.
+ * Errors:    TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE, TOFU_NOT_ALLOWED (out NULL).
  */
 enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out);
 
@@ -91,8 +91,9 @@ struct tofu_header *tofu_msg_header(tofu_msg *msg);
 /**
  * Append the text header "name: value". Spaces and tabs around either are cut off.
  * Units:  both are terminated strings of any encoding without CR and LF.
- * Errors: TOFU_INVALID_MESSAGE (an empty name or value, CR or LF in either, ':' in the name), TOFU_ALLOCATION_FAILED,
- *         TOFU_NULL_MESSAGE. The message is unchanged then.
+ * Errors: TOFU_INVALID_MESSAGE (an empty name or value, CR or LF in either, ':' in the name), TOFU_INVALID_HEADERS_LEN (more
+ *         than 1 GiB in all), TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE. The message is unchanged then. Text headers over
+ *         TOFU_HEADERS_MAX can be built, but not posted.
  */
 enum tofu_status tofu_msg_headers_add(tofu_msg *msg, const char *name, const char *value);
 
@@ -113,8 +114,8 @@ size_t tofu_msg_headers_next(const tofu_msg *msg, size_t at, struct tofu_text_he
 
 /**
  * Replace the body by a copy of len bytes (data may be NULL when len is 0). tofu_msg_body_append() adds to it instead.
- * Errors: TOFU_ALLOCATION_FAILED (the body is unchanged), TOFU_NULL_MESSAGE, TOFU_INVALID_BODY_LEN (more than can be
- *         counted), TOFU_NOT_ALLOWED (data NULL, len not 0). A body over TOFU_BODY_MAX can be built, but not posted.
+ * Errors: TOFU_ALLOCATION_FAILED (the body is unchanged), TOFU_NULL_MESSAGE, TOFU_INVALID_BODY_LEN (more than
+ *         1 GiB), TOFU_NOT_ALLOWED (data NULL, len not 0). A body over TOFU_BODY_MAX can be built, but not posted.
  */
 enum tofu_status tofu_msg_body_set(tofu_msg *msg, const void *data, size_t len);
 enum tofu_status tofu_msg_body_append(tofu_msg *msg, const void *data, size_t len);
@@ -139,10 +140,10 @@ void **tofu_msg_user(tofu_msg *msg);
  * Make it a HelloRequest to that address / a WelcomeRequest for that address, on channel 0, by the text header
  * "~connect_to" / "~listen_on". Other text headers and the body stay; an earlier address is replaced.
  * Units:  "tcp|HOST|PORT", "uds|PATH", any other "scheme|rest", or a URL: "tcp://HOST:PORT", "tcp://[::1]:PORT",
- *         "unix:///PATH", "unix:PATH". To listen, an empty HOST means every interface, PORT 0 any free port, an empty PATH a new socket
- *         file in the temporary directory.
- * Errors: TOFU_INVALID_ADDRESS (none of these forms), TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE. The message is unchanged
- *         then.
+ *         "unix:///PATH", "unix:PATH" (PATH may be relative). To listen, an empty HOST means every interface, PORT 0 any
+ *         free port, an empty PATH a new socket file in the temporary directory. At most 512 bytes.
+ * Errors: TOFU_INVALID_ADDRESS (none of these forms, too long; to connect, an empty HOST or PATH, or PORT 0),
+ *         TOFU_INVALID_HEADERS_LEN, TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE. The message is unchanged then.
  */
 enum tofu_status tofu_msg_connect_to(tofu_msg *msg, const char *address);
 enum tofu_status tofu_msg_listen_on(tofu_msg *msg, const char *address);

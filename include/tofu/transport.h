@@ -44,19 +44,25 @@ struct tofu_iov {
 	size_t len;
 };
 
-/** One end of a connection, or a listener. The engine allocates and zeroes it. */
+/** One end of a connection, or a listener. The engine allocates it: TOFU_NO_SOCKET and NULL at first. */
 struct tofu_link {
 	intptr_t handle; /* what the engine waits on: a socket; set by listen, connect_start and accept */
-	void *state;     /* the transport's own, NULL at first; freed by its close */
+	void *state;     /* the transport's own; freed by its close */
 };
 
 /**
  * A transport. Static const data, filled by name; the application gives it to tofu_engine_register().
  *
- * All operations but resolve run on the engine's thread, or, send only, on a thread that posts while the engine's sleeps;
- * never two at once. None may block or call the engine. TOFU_WOULD_BLOCK means: nothing
- * was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction the data goes; *want comes in
- * with the usual one set. Any other failure of an operation ends the link: close follows.
+ * All operations but resolve run on the engine's thread, with two exceptions: send also on a thread that posts while the
+ * engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a child after
+ * fork(), is not there. Never two at once. None may block or call the engine.
+ *
+ * TOFU_WOULD_BLOCK means: nothing was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction
+ * the data goes; *want comes in with the usual one set. Any other failure of an operation ends the link: close follows. After a
+ * send that failed, receive is called first until nothing is left. TOFU_LIMIT_REACHED of accept ends nothing.
+ *
+ * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
+ * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -117,11 +123,12 @@ enum { TOFU_NO_SOCKET = -1 };
 /**
  * The addresses of an Internet host. host: a numeric IPv4 or IPv6 address, or a name; NULL or empty: every interface (to
  * listen). With may_block 0 a name gives TOFU_WOULD_BLOCK; with 1 this waits for the system's resolver.
- * Errors: TOFU_HOST_NOT_FOUND (nobody knows it, or no name server answered), TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED.
+ * Errors: TOFU_HOST_NOT_FOUND (nobody knows it, or no name server answered), TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED,
+ *         TOFU_NOT_ALLOWED (capacity 0).
  */
 enum tofu_status tofu_sockaddr_inet(const char *host, uint16_t port, int may_block, struct tofu_sockaddr *out,
                                     size_t capacity, size_t *count);
-/** A Unix socket's address. Errors: TOFU_PATH_TOO_LONG, TOFU_INVALID_ADDRESS (empty), TOFU_NOT_SUPPORTED. */
+/** A Unix socket's address. Errors: TOFU_PATH_TOO_LONG, TOFU_INVALID_ADDRESS (empty). */
 enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out);
 /** The numeric host and the port of an Internet address. Errors: TOFU_INVALID_ADDRESS (it is none, or does not fit). */
 enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, char *host, size_t capacity,
