@@ -13,8 +13,6 @@
 /* By kind. Which of them an engine has, the engine says. */
 static const char *const pollers[] = { "auto", "poll", "epoll", "afd" };
 
-enum { POLLERS_TOLD = 3 }; /* by the help of this system's tools */
-
 /* Digits and nothing else, in range; strtoull() alone would take signs, spaces and what follows. */
 bool tofu_args_number(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *out)
 {
@@ -67,13 +65,10 @@ bool tofu_args_word(const char *name, const char *text, const char *const *words
 bool tofu_args_poller(const char *text, enum tofu_poller_kind *out)
 {
 	size_t at;
+	bool right = tofu_args_word("poller", text, pollers, sizeof pollers / sizeof *pollers, &at);
 
-	if (!find(text, pollers, sizeof pollers / sizeof *pollers, &at)) {
-		refuse("poller", text, pollers, POLLERS_TOLD);
-		return false;
-	}
-	*out = (enum tofu_poller_kind)at;
-	return true;
+	*out = right ? (enum tofu_poller_kind)at : TOFU_POLLER_AUTO;
+	return right;
 }
 
 const char *tofu_args_poller_name(enum tofu_poller_kind kind)
