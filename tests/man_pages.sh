@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The man pages say what the headers say: every function has a page that names it and shows its synopsis, every status a row in
-# tofu.7, and no page is left over. And they are mdoc without a warning; without mandoc that half is skipped.
+# tofu.7 (and a place in docs/protocol.md), and no page is left over. And they are mdoc without a warning; without mandoc that
+# half is skipped.
 set -eu
 
 . "$TOP_SRCDIR/tests/lib/script.sh"
@@ -41,6 +42,8 @@ sed -n 's/^	TOFU_\([A-Z_]*\) = \([0-9]*\),\{0,1\}$/.It \2 Ta Dv TOFU_\1 Ta/p' in
 [ "$(wc -l <"$tmp/rows")" -ge 43 ] || fail 'too few statuses found in status.h: does this script read it still?'
 while read -r row; do
 	grep -qF "$row" man/tofu.7 || fail "man/tofu.7 has no row '$row'"
+	entry=$(echo "$row" | sed 's/^.It \([0-9]*\) Ta Dv TOFU_\(.*\) Ta$/| \1 \2 |/; s/ OK / success /')
+	grep -qiF "$entry" docs/protocol.md || fail "docs/protocol.md has no '$entry'"
 done <"$tmp/rows"
 
 if [ "$MANDOC" != no ]; then
