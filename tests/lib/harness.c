@@ -43,7 +43,7 @@ static struct watchdog {
 	int64_t suite_deadline_ns;
 } watchdog;
 
-static double longest_s; /* that a case asks for; written before the suite runs */
+static int longest_s; /* that a case asks for; written before the suite runs */
 
 static int64_t seconds_of(const char *variable, long otherwise)
 {
@@ -53,16 +53,16 @@ static int64_t seconds_of(const char *variable, long otherwise)
 	return s > 0 && s <= MAX_S ? s : otherwise;
 }
 
-static int64_t test_timeout_ns(void)
+static int64_t test_timeout_s(int64_t at_least)
 {
 	const int64_t s = seconds_of("CK_DEFAULT_TIMEOUT", TEST_DEFAULT_S);
 
-	return (longest_s > (double)s ? (int64_t)longest_s : s) * TOFU_NS_PER_S;
+	return s > at_least ? s : at_least;
 }
 
-void harness_timeout(TCase *tc, double seconds)
+void harness_timeout(TCase *tc, int seconds)
 {
-	tcase_set_timeout(tc, seconds);
+	tcase_set_timeout(tc, (double)test_timeout_s(seconds));
 	if (seconds > longest_s)
 		longest_s = seconds;
 }
@@ -74,7 +74,7 @@ void harness_begin(const char *test, int i)
 	tofu_mutex_lock(&watchdog.lock);
 	watchdog.test = test;
 	watchdog.i = i;
-	watchdog.test_deadline_ns = tofu_plat_deadline(test_timeout_ns());
+	watchdog.test_deadline_ns = tofu_plat_deadline(test_timeout_s(longest_s) * TOFU_NS_PER_S);
 	tofu_cond_signal(&watchdog.changed);
 	tofu_mutex_unlock(&watchdog.lock);
 }

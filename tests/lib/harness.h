@@ -35,7 +35,7 @@ _Noreturn __typeof__(_ck_assert_failed) harness_failed;
 /** A test begins; in a loop the i-th of them. */
 void harness_begin(const char *test, int i);
 /** So long may a test of this case take. */
-void harness_timeout(TCase *tc, double seconds);
+void harness_timeout(TCase *tc, int seconds);
 
 /** Run and free the suite; the exit status for main: 0, 1 (failures), 77 (nothing could be run). */
 int harness_run(Suite *suite);
