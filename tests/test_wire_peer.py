@@ -25,7 +25,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
-from tofu_programs import FOREIGN, ask, command, kill, main, needs_unix, pid_of, program
+from tofu_programs import FOREIGN, ask, command, kill, main, over, pid_of, program
 from tofu_wire import (ANSWERS, BYE_REQUEST, BYE_RESPONSE, BYE_SIGNAL, ENGINE, HEAD, HELLO_REQUEST, HELLO_RESPONSE,
                        MORE, MOST, PATIENCE, REQUEST, RESPONSE, SIGNAL, WELCOME_REQUEST, WELCOME_RESPONSE, Frame,
                        Listener, connect, encode, header_lines)
@@ -541,11 +541,12 @@ class ServingCases:
             return 0
 
 
+@over("tcp")
 class ServingTCP(ServingCases, unittest.TestCase):
     listen_on = "tcp|127.0.0.1|0"
 
 
-@needs_unix
+@over("uds")
 class ServingUnix(ServingCases, unittest.TestCase):
     listen_on = "uds|"
 
@@ -767,11 +768,12 @@ class CallingCases:
         self.wrong(caller, "connection 1, after ")
 
 
+@over("tcp")
 class CallingTCP(CallingCases, unittest.TestCase):
     unix = False
 
 
-@needs_unix
+@over("uds")
 class CallingUnix(CallingCases, unittest.TestCase):
     unix = True
 

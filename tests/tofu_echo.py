@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 from tofu_programs import (ANYWHERE, FOREIGN, STOP, as_shown, ask, command, connect_unix, find, innermost, kill, listeners,
-                           main, needs_unix, program, terminal)
+                           main, over, program, terminal)
 
 import select
 import signal
@@ -195,7 +195,7 @@ class Serving(unittest.TestCase):
             port = s.addresses[0].rsplit("|", 1)[1]
             self.assertEqual(run("call", "-n5", f"tcp|127.0.0.1|{port}").returncode, 0)
 
-    @needs_unix
+    @over("uds")
     def test_an_empty_path_becomes_a_socket_file_that_goes_at_the_end(self):
         with Service("uds|") as s:
             path = s.addresses[0].removeprefix("uds|")
@@ -203,7 +203,7 @@ class Serving(unittest.TestCase):
             self.assertEqual(s.stop(), (0, "", ""))
             self.assertIsNone(find(path))
 
-    @needs_unix
+    @over("uds")
     def test_a_path_is_taken_as_it_is(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "echo")
@@ -217,7 +217,7 @@ class Serving(unittest.TestCase):
             port = s.addresses[0].rsplit("|", 1)[1]
             self.assertEqual(run("call", "-n5", f"tcp://127.0.0.1:{port}").returncode, 0)
 
-    @needs_unix
+    @over("uds")
     def test_a_path_as_a_url(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "echo")
@@ -254,7 +254,7 @@ class Serving(unittest.TestCase):
             with self.subTest(address=address):
                 self.assertEqual(self.assert_cannot_listen(address).stdout, "")
 
-    @needs_unix
+    @over("uds")
     def test_when_the_second_listener_fails_the_first_leaves_nothing_behind(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "echo")

@@ -42,28 +42,40 @@ int over_some(int i)
 	return over_here(i % OVER_NR) ? i % OVER_NR : OVER_TCP;
 }
 
-static void say_skipped(const TTest *test, int transport, int times)
+/* Why tests over that transport are left out; NULL: they are not. */
+static const char *why_not_over(int transport)
 {
-	printf("skipped: %s over %s, %d of them: this system has no such sockets\n", test->name, over_scheme(transport),
-	       times);
+	const char *only = getenv("TOFU_TEST_OVER");
+
+	if (only != NULL && *only != '\0' && strcmp(only, over_scheme(transport)) != 0)
+		return "TOFU_TEST_OVER names another";
+	return over_here(transport) ? NULL : "this system has no such sockets";
+}
+
+static bool skipped(const TTest *test, int transport, int times)
+{
+	const char *why = why_not_over(transport);
+
+	if (why != NULL)
+		printf("skipped: %s over %s, %d of them: %s\n", test->name, over_scheme(transport), times, why);
+	return why != NULL;
 }
 
 void over_add(TCase *tc, const TTest *test, int times)
 {
+	bool without[OVER_NR];
+
 	for (int transport = 0; transport < OVER_NR; transport++)
-		if (!over_here(transport))
-			say_skipped(test, transport, times);
+		without[transport] = skipped(test, transport, times);
 	for (int i = 0; i < times * OVER_NR; i++)
-		if (over_here(i % OVER_NR))
+		if (!without[i % OVER_NR])
 			tcase_add_loop_test(tc, test, i, i + 1);
 }
 
 void over_need(TCase *tc, const TTest *test, int transport)
 {
-	if (over_here(transport))
+	if (!skipped(test, transport, 1))
 		tcase_add_test(tc, test);
-	else
-		say_skipped(test, transport, 1);
 }
 
 unsigned rounds(unsigned n)

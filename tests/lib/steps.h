@@ -50,9 +50,12 @@ enum { OVER_TCP, OVER_UDS, OVER_NR };
 bool over_here(int transport);
 /** The transport number i, counted round among those that this system has. */
 int over_some(int i);
-/** Add a loop of so many times each transport: it is _i % OVER_NR. What cannot be had here is skipped, and that is printed. */
+/**
+ * Add a loop of so many times each transport: it is _i % OVER_NR. What cannot be had here is skipped, and what is not over the
+ * one that TOFU_TEST_OVER names, tcp or uds; that is printed.
+ */
 void over_add(TCase *tc, const TTest *test, int times);
-/** Add a test that needs that transport. */
+/** Add a test that needs that transport, likewise. */
 void over_need(TCase *tc, const TTest *test, int transport);
 
 const char *over_scheme(int transport);

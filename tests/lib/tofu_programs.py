@@ -130,18 +130,28 @@ NO_UNIX = why_no_unix_sockets()
 ANYWHERE = "tcp|127.0.0.1|0" if NO_UNIX else "uds|"  # to listen on, where it does not matter
 
 
-def needs_unix(case):
-    return unittest.skipIf(NO_UNIX is not None, NO_UNIX)(case)
+def why_not_over(transport):
+    """None: tests over it are not left out."""
+    only = os.environ.get("TOFU_TEST_OVER")
+    if only and only != transport:
+        return "TOFU_TEST_OVER names another"
+    return NO_UNIX if transport == "uds" else None
+
+
+def over(transport):
+    """What is decorated with it is left out where its transport is."""
+    return unittest.skipIf(why_not_over(transport) is not None, why_not_over(transport))
 
 
 def transports(case):
     """The names of those that there are; what a test leaves out is said."""
-    yield "tcp"
-    if NO_UNIX is None:
-        yield "uds"
-        return
-    with case.subTest(transport="uds"):
-        case.skipTest(NO_UNIX)
+    for transport in "tcp", "uds":
+        why_not = why_not_over(transport)
+        if why_not is None:
+            yield transport
+            continue
+        with case.subTest(transport=transport):
+            case.skipTest(why_not)
 
 
 def listeners(case):
