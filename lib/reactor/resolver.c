@@ -2,7 +2,8 @@
 
 /*
  * Questions queue up; an idle thread takes the next, and a thread is added as long as there are fewer than four and none is
- * idle. One that nobody waits for any more leaves the queue, so that it costs the others no time. The answer goes to the reactor's mailbox, under the resolver's lock, so that an engine that is gone is not written to.
+ * idle. One that nobody waits for any more leaves the queue, so that it costs the others no time. The answer goes to the
+ * reactor's mailbox, under the resolver's lock, so that an engine that is gone is not written to.
  *
  * The lookup itself cannot be interrupted. So at the end idle threads are joined, and busy ones are left: they hold a
  * reference each, find that nobody wants their answer, and free the resolver when they are the last.
