@@ -198,17 +198,21 @@ static void take_on_and_on(void *context)
 }
 
 /*
- * Killed from outside, so that nobody looks for leaks in it, as valgrind does where a process ends itself: what other threads
- * of the test hold at that instant is lost there.
+ * The child stops when it is out of fork(), too. Then it is killed from outside, so that nobody looks for leaks in it, as
+ * valgrind does where a process ends itself: what other threads of the test hold at that instant is lost there.
  */
 static void fork_for_nothing(void)
 {
 	pid_t pid = fork();
+	int status;
 
 	if (pid == 0)
 		for (;;)
-			(void)pause();
-	must(pid > 0 && kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid, "no child");
+			(void)raise(SIGSTOP);
+	must(pid > 0, "no child");
+	must(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status), "the child did not stop: %#x",
+	     (unsigned)status);
+	must(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid, "no end of the child");
 }
 
 START_TEST(fork_finds_an_end_while_engines_send_each_others_messages)
