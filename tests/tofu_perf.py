@@ -139,11 +139,12 @@ class InOneProcess(Case):
 
     def test_many_messages_share_a_system_call(self):
         r = self.measure("throughput", "-n", 100000)
-        # Who takes longer for a message than for a system call may write, and hear, each alone: under ThreadSanitizer on a
-        # busy machine. By Wine all do: a system call for a socket is a question to its server.
-        slow = FOREIGN or "thread" in os.environ.get("SANITIZER_FLAGS", "")
-        for calls in "sends_per_message", "receives_per_message":
-            self.assertLess(r[calls], 1.01 if slow else 0.2)
+        # A poster that takes longer for a message than a system call does writes many of them alone, on a busy machine all,
+        # and its peer may hear them so. By Wine it always writes them alone: a system call for a socket is a question to its
+        # server.
+        slow = "thread" in os.environ.get("SANITIZER_FLAGS", "")
+        self.assertLessEqual(r["sends_per_message"], 1 if FOREIGN or slow else 0.2)
+        self.assertLess(r["receives_per_message"], 0.5 if FOREIGN else 1 if slow else 0.2)
 
     def test_throughput_of_channels_and_threads(self):
         for transport in transports(self):
