@@ -34,7 +34,7 @@ _Noreturn __typeof__(_ck_assert_failed) harness_failed;
 
 /** A test begins; in a loop the i-th of them. */
 void harness_begin(const char *test, int i);
-/** So long may a test of this case take. */
+/** So long may a test of this case take, or as long as CK_DEFAULT_TIMEOUT says if that is more. */
 void harness_timeout(TCase *tc, int seconds);
 
 /** Run and free the suite; the exit status for main: 0, 1 (failures), 77 (nothing could be run). */

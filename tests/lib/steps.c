@@ -52,7 +52,7 @@ static const char *why_not_over(int transport)
 	return over_here(transport) ? NULL : "this system has no such sockets";
 }
 
-static bool skipped(const TTest *test, int transport, int times)
+static bool say_if_skipped(const TTest *test, int transport, int times)
 {
 	const char *why = why_not_over(transport);
 
@@ -66,7 +66,7 @@ void over_add(TCase *tc, const TTest *test, int times)
 	bool without[OVER_NR];
 
 	for (int transport = 0; transport < OVER_NR; transport++)
-		without[transport] = skipped(test, transport, times);
+		without[transport] = say_if_skipped(test, transport, times);
 	for (int i = 0; i < times * OVER_NR; i++)
 		if (!without[i % OVER_NR])
 			tcase_add_loop_test(tc, test, i, i + 1);
@@ -74,7 +74,7 @@ void over_add(TCase *tc, const TTest *test, int times)
 
 void over_need(TCase *tc, const TTest *test, int transport)
 {
-	if (!skipped(test, transport, 1))
+	if (!say_if_skipped(test, transport, 1))
 		tcase_add_test(tc, test);
 }
 

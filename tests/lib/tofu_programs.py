@@ -140,7 +140,8 @@ def why_not_over(transport):
 
 def over(transport):
     """What is decorated with it is left out where its transport is."""
-    return unittest.skipIf(why_not_over(transport) is not None, why_not_over(transport))
+    why_not = why_not_over(transport)
+    return unittest.skipIf(why_not is not None, why_not)
 
 
 def transports(case):
