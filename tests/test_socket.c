@@ -313,6 +313,33 @@ START_TEST(listener_on_every_interface_takes_both_protocols)
 }
 END_TEST
 
+/* Not every system knows by itself that this is the host that calls. */
+START_TEST(every_interface_can_be_called)
+{
+	static const char *const hosts[] = { "0.0.0.0", "::", "::ffff:0.0.0.0" };
+	char host[64];
+	uint16_t port;
+	size_t count;
+
+	if (!listening(_i == 1 ? IPV6 : IPV4))
+		return;
+	ck_status(tofu_sockaddr_inet_text(&t.to, host, sizeof host, &port), TOFU_OK);
+	ck_status(tofu_sockaddr_inet(hosts[_i], port, 0, &t.to, 1, &count), TOFU_OK);
+	ck_status(connect_to_the_end(&t.client), TOFU_OK);
+	t.server = accept_one();
+}
+END_TEST
+
+START_TEST(socket_that_is_connected_to_itself_has_been_refused)
+{
+	if (_i == IPV6 && !listening(IPV6))
+		return;
+	t.client = os_connected_to_itself(_i == IPV6 ? "::1" : "127.0.0.1");
+	ck_status(tofu_socket_connect_result(t.client), TOFU_CONNECT_FAILED);
+	ck_status(tofu_socket_connect_result(t.client), TOFU_CONNECT_FAILED);
+}
+END_TEST
+
 START_TEST(address_that_is_none_is_refused)
 {
 	struct tofu_sockaddr zeroed = { 0 };
@@ -718,6 +745,8 @@ static Suite *suite_of_socket(void)
 	tcase_add_loop_test(begin, port_can_be_listened_on_again_at_once, 0, UNIX_FILE);
 	tcase_add_test(begin, listen_on_an_address_that_is_not_ours_gives_listen_failed);
 	tcase_add_test(begin, listener_on_every_interface_takes_both_protocols);
+	tcase_add_loop_test(begin, every_interface_can_be_called, 0, 3);
+	tcase_add_loop_test(begin, socket_that_is_connected_to_itself_has_been_refused, 0, UNIX_FILE);
 	tcase_add_test(begin, address_that_is_none_is_refused);
 	every_family(begin, shortage_of_descriptors_gives_limit_reached);
 	suite_add_tcase(suite, begin);

@@ -122,7 +122,9 @@ enum { TOFU_NO_SOCKET = -1 };
 
 /**
  * The addresses of an Internet host. host: a numeric IPv4 or IPv6 address, or a name; NULL or empty: every interface (to
- * listen). With may_block 0 a name gives TOFU_WOULD_BLOCK; with 1 this waits for the system's resolver.
+ * listen), which is one address: "::", or 0.0.0.0 where the host has no IPv6 address. An IPv4 address in the form of IPv6
+ * ("::ffff:127.0.0.1") gives the IPv4 address. With may_block 0 a name gives TOFU_WOULD_BLOCK; with 1 this waits for the
+ * system's resolver.
  * Errors: TOFU_HOST_NOT_FOUND (nobody knows it, or no name server answered), TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED,
  *         TOFU_NOT_ALLOWED (capacity 0).
  */
@@ -130,7 +132,10 @@ enum tofu_status tofu_sockaddr_inet(const char *host, uint16_t port, int may_blo
                                     size_t capacity, size_t *count);
 /** A Unix socket's address. Errors: TOFU_PATH_TOO_LONG, TOFU_INVALID_ADDRESS (empty). */
 enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out);
-/** The numeric host and the port of an Internet address. Errors: TOFU_INVALID_ADDRESS (it is none, or does not fit). */
+/**
+ * The numeric host (an IPv4 address in its own form) and the port of an Internet address. Errors: TOFU_INVALID_ADDRESS (it is
+ * none, or does not fit).
+ */
 enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, char *host, size_t capacity,
                                          uint16_t *port);
 /** The path of a Unix socket's address, terminated, in place; "" if it has none. */
@@ -143,7 +148,10 @@ const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address);
 enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out);
 /** Take a waiting connection. Errors as struct tofu_transport's accept. */
 enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out);
-/** Start to connect. TOFU_WOULD_BLOCK: under way, *out is open; writable tells. Other failures leave TOFU_NO_SOCKET. */
+/**
+ * Start to connect. TOFU_WOULD_BLOCK: under way, *out is open; writable tells. Other failures leave TOFU_NO_SOCKET. 0.0.0.0 and
+ * "::" are this host. A TCP socket that was connected to itself, for nobody listens there, has failed to connect.
+ */
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out);
 /** How that ended. TOFU_WOULD_BLOCK: not yet. */
 enum tofu_status tofu_socket_connect_result(intptr_t socket);

@@ -6,7 +6,8 @@
  *
  * URLs: tcp://HOST:PORT with an IPv6 address in brackets; unix:///PATH, and unix:PATH as gRPC writes it, where PATH may
  * be relative. unix://NAME is refused: NAME is a host there, and a path to those who leave out a slash. Bytes are taken
- * as they are, nothing is percent-decoded. A path cannot end in a space, since a text header's value does not.
+ * as they are; nothing is percent-decoded but the "%25" before the zone of an IPv6 address (RFC 6874), which many write as
+ * a plain '%'. A path cannot end in a space, since a text header's value does not.
  */
 
 #include "message/message.h"
@@ -120,6 +121,18 @@ static enum tofu_status normalize_plain(const char *address, size_t scheme, char
 	return bar != NULL ? write_tcp(out, rest, (size_t)(bar - rest), bar + 1) : TOFU_INVALID_ADDRESS;
 }
 
+/* "fe80::1%25eth0" becomes "fe80::1%eth0". "%25" with nothing behind it is the zone 25. */
+static size_t decode_zone(const char *text, size_t len, char host[TOFU_ADDRESS_MAX + 1])
+{
+	const char *percent = memchr(text, '%', len);
+	size_t before = percent != NULL ? (size_t)(percent - text) + 1 : len;
+	size_t skip = len > before + 2 && memcmp(text + before, "25", 2) == 0 ? 2 : 0;
+
+	memcpy(host, text, before);
+	memcpy(host + before, text + before + skip, len - before - skip);
+	return len - skip;
+}
+
 /* "HOST:PORT" or "[IPV6]:PORT". */
 static enum tofu_status normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
 {
@@ -127,12 +140,17 @@ static enum tofu_status normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_
 	const char *host = bracket ? at + 1 : at;
 	size_t len = strcspn(host, bracket ? "]" : ":");
 	const char *after = host + len;
+	char decoded[TOFU_ADDRESS_MAX + 1];
 
 	if (bracket && (*after++ != ']' || len == 0))
 		return TOFU_INVALID_ADDRESS;
 	/* '/', '?', '#' and '@' are what a URL may have but an address has not; ':' was looked for. */
 	if (*after != ':' || strcspn(host, "/?#@[]") < len)
 		return TOFU_INVALID_ADDRESS;
+	if (bracket) {
+		len = decode_zone(host, len, decoded);
+		host = decoded;
+	}
 	return write_tcp(out, host, len, after + 1);
 }
 

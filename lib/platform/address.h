@@ -9,7 +9,7 @@
 
 #include <tofu/status.h>
 
-/** Can there be IPv6 sockets? True if it cannot be told now. */
+/** Can there be IPv6 sockets, and has this host an IPv6 address? True if it cannot be told now. */
 bool tofu_plat_has_ipv6(void);
 
 /** One address that was found: a struct sockaddr, which is valid during the call. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking up names on POSIX. The result of getaddrinfo() is freed here; nothing else is allocated. */
+/* Looking up names on POSIX. The results of getaddrinfo() and getifaddrs() are freed here; nothing else is allocated. */
 
 #include "platform/address.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <unistd.h>
 
 #include "platform/net.h"
 #include "platform/platform.h"
 
-bool tofu_plat_has_ipv6(void)
+static bool has_ipv6_sockets(void)
 {
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -17,6 +18,25 @@ bool tofu_plat_has_ipv6(void)
 		return errno != EAFNOSUPPORT; /* no descriptor left: the listen will say so itself */
 	(void)close(fd);
 	return true;
+}
+
+static bool has_ipv6_address(void)
+{
+	struct ifaddrs *all = NULL;
+	bool found = false;
+
+	if (getifaddrs(&all) != 0)
+		return true;
+	for (const struct ifaddrs *a = all; a != NULL && !found; a = a->ifa_next)
+		found = a->ifa_addr != NULL && a->ifa_addr->sa_family == AF_INET6;
+	freeifaddrs(all);
+	return found;
+}
+
+/* Where the administrator has switched IPv6 off there are sockets all the same, and they can be bound, but not called. */
+bool tofu_plat_has_ipv6(void)
+{
+	return has_ipv6_sockets() && has_ipv6_address();
 }
 
 /* system_error is what errno was; only EAI_SYSTEM reads it. */

@@ -12,6 +12,7 @@
 /* The longest name of DNS is 253 bytes, and a UTF-8 text has no more UTF-16 units than bytes. */
 enum { HOST_CAPACITY = 256 };
 
+/* ::1 is there even where IPv6 is switched off: Windows needs it for itself. */
 bool tofu_plat_has_ipv6(void)
 {
 	SOCKET s = WSASocketW(AF_INET6, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);

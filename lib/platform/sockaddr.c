@@ -13,6 +13,7 @@
 #include "platform/address.h"
 #include "platform/net.h"
 #include "platform/platform.h"
+#include "platform/socket.h"
 
 _Static_assert(sizeof(struct sockaddr_storage) <= sizeof(((struct tofu_sockaddr *)NULL)->bytes),
                "every address of the system fits");
@@ -35,6 +36,44 @@ static tofu_net_family family_of(const struct tofu_sockaddr *address)
 	return address->len > 0 ? any.sa_family : (tofu_net_family)AF_UNSPEC;
 }
 
+/*
+ * An IPv4 address that is written as an IPv6 one ("::ffff:127.0.0.1") is the IPv4 address: there is one form of it here, which
+ * works without IPv6, and on systems that keep the two apart.
+ */
+static struct tofu_sockaddr unmapped(const struct tofu_sockaddr *address)
+{
+	struct sockaddr_in four = { .sin_family = AF_INET };
+	struct sockaddr_in6 six;
+	struct tofu_sockaddr out = *address;
+
+	memcpy(&six, address->bytes, sizeof six);
+	if (family_of(address) != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&six.sin6_addr))
+		return out;
+	memcpy(&four.sin_addr, (const unsigned char *)&six.sin6_addr + 12, sizeof four.sin_addr);
+	four.sin_port = six.sin6_port;
+	put(&out, &four, sizeof four);
+	return out;
+}
+
+struct tofu_sockaddr tofu_sockaddr_called(const struct tofu_sockaddr *to)
+{
+	static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+	struct tofu_sockaddr out = *to;
+
+	memcpy(&four, to->bytes, sizeof four);
+	memcpy(&six, to->bytes, sizeof six);
+	if (family_of(to) == AF_INET && four.sin_addr.s_addr == htonl(INADDR_ANY)) {
+		four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		put(&out, &four, sizeof four);
+	} else if (family_of(to) == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&six.sin6_addr)) {
+		six.sin6_addr = loopback;
+		put(&out, &six, sizeof six);
+	}
+	return out;
+}
+
 /* The port is at one place in both forms. */
 _Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
                "one place for the port");
@@ -55,6 +94,7 @@ static void list_add(struct list *list, const void *system, size_t len)
 	if (list->count == list->capacity || len > sizeof one.bytes)
 		return;
 	put(&one, system, len);
+	one = unmapped(&one);
 	if (family_of(&one) != AF_INET && family_of(&one) != AF_INET6)
 		return;
 	memcpy((unsigned char *)one.bytes + offsetof(struct sockaddr_in, sin_port), &list->port, sizeof list->port);
@@ -69,7 +109,7 @@ static void list_found(void *list, const void *system, size_t len)
 	list_add(list, system, len);
 }
 
-/* "::" stands for IPv4, too; 0.0.0.0 is for when it cannot be had. */
+/* "::" stands for IPv4, too. 0.0.0.0 is for hosts without IPv6, and no second choice: if somebody has the port, it is in use. */
 static void list_every_interface(struct list *list)
 {
 	const struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
@@ -77,7 +117,8 @@ static void list_every_interface(struct list *list)
 
 	if (tofu_plat_has_ipv6())
 		list_add(list, &six, sizeof six);
-	list_add(list, &four, sizeof four);
+	else
+		list_add(list, &four, sizeof four);
 }
 
 static enum tofu_status list_lookup(struct list *list, const char *host, bool may_block)
@@ -126,6 +167,7 @@ enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, ch
                                          uint16_t *port)
 {
 	const tofu_net_family family = family_of(address);
+	const struct tofu_sockaddr plain = unmapped(address);
 	struct sockaddr_in6 both = { 0 };
 
 	*port = 0;
@@ -135,12 +177,12 @@ enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, ch
 	if (family != AF_INET && family != AF_INET6)
 		return TOFU_INVALID_ADDRESS;
 	/* With NI_NUMERICHOST this asks nobody, and it knows the names of scopes. */
-	if (getnameinfo((const struct sockaddr *)address->bytes, (socklen_t)address->len, host, (unsigned)capacity,
-	                NULL, 0, NI_NUMERICHOST) != 0) {
+	if (getnameinfo((const struct sockaddr *)plain.bytes, (socklen_t)plain.len, host, (unsigned)capacity, NULL, 0,
+	                NI_NUMERICHOST) != 0) {
 		host[0] = '\0';
 		return TOFU_INVALID_ADDRESS;
 	}
-	memcpy(&both, address->bytes, sizeof both);
+	memcpy(&both, plain.bytes, sizeof both);
 	*port = ntohs(both.sin6_port);
 	return TOFU_OK;
 }

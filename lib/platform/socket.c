@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What a status means in the place where it happened. No system calls. */
+/* What a status means in the place where it happened. No system calls of its own. */
 
 #include "platform/socket.h"
+
+#include <string.h>
+
+#include "platform/net.h"
 
 enum tofu_status tofu_socket_listen_status(enum tofu_status st)
 {
@@ -24,6 +28,28 @@ enum tofu_status tofu_socket_connect_status(enum tofu_status st)
 	if (st == TOFU_ADDRESS_IN_USE)
 		return TOFU_LIMIT_REACHED;
 	return st == TOFU_PEER_DISCONNECTED || st == TOFU_WOULD_BLOCK ? TOFU_CONNECT_FAILED : st;
+}
+
+static bool is_inet(const struct tofu_sockaddr *address)
+{
+	struct sockaddr any;
+
+	memcpy(&any, address->bytes, sizeof any);
+	return any.sa_family == AF_INET || any.sa_family == AF_INET6;
+}
+
+enum tofu_status tofu_socket_connected_status(intptr_t socket)
+{
+	struct tofu_sockaddr local;
+	struct tofu_sockaddr peer;
+
+	/* No error can also be one that was read before. */
+	if (tofu_socket_peer(socket, &peer) != TOFU_OK || tofu_socket_local(socket, &local) != TOFU_OK)
+		return TOFU_CONNECT_FAILED;
+	if (!is_inet(&peer) || memcmp(&local, &peer, sizeof peer) != 0)
+		return TOFU_OK;
+	tofu_socket_reset(socket);
+	return TOFU_CONNECT_FAILED;
 }
 
 bool tofu_iov_is_empty(const struct tofu_iov *iov, size_t count)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <tofu/status.h>
 #include <tofu/transport.h>
@@ -21,6 +22,22 @@ enum tofu_status tofu_socket_accept_status(enum tofu_status st, bool lost);
  * socket is not connecting then, it would poll as ready for ever. The caller may begin anew.
  */
 enum tofu_status tofu_socket_connect_status(enum tofu_status st);
+
+/**
+ * How a connect went that the system calls done. TCP can connect a socket to itself: when nobody listens on the port that is
+ * called, and the system picks that very port to call from. Nobody answered then: it is refused, and reset at once, for its end
+ * would keep the port in TIME_WAIT.
+ */
+enum tofu_status tofu_socket_connected_status(intptr_t socket);
+
+/** socket_*.c: reset a TCP connection, or see to it that closing does. The socket stays open. */
+void tofu_socket_reset(intptr_t socket);
+
+/**
+ * sockaddr.c: where a call to that address goes. 0.0.0.0 and "::" name every interface of this host to listen on, and this host
+ * to call it; not every system knows the latter.
+ */
+struct tofu_sockaddr tofu_sockaddr_called(const struct tofu_sockaddr *to);
 
 /** Where nothing is asked for, nothing is done, and that is no end of the connection: 0 must not be read as FIN. */
 bool tofu_iov_is_empty(const struct tofu_iov *iov, size_t count);

@@ -179,22 +179,24 @@ static enum tofu_status connect_status(int error)
 
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
 {
+	const struct tofu_sockaddr called = tofu_sockaddr_called(to);
 	struct sockaddr_in6 copy;
 	enum tofu_status st;
 	int error;
 	int fd;
 
 	*out = TOFU_NO_SOCKET;
-	st = open_socket(to, &copy, &fd, TOFU_CONNECT_FAILED);
+	st = open_socket(&called, &copy, &fd, TOFU_CONNECT_FAILED);
 	if (st != TOFU_OK)
 		return st == TOFU_PEER_DISCONNECTED ? TOFU_CONNECT_FAILED : st;
-	error = connect(fd, system_address(to), (socklen_t)to->len) == 0 ? 0 : errno;
-	if (error == 0 || error == EINPROGRESS || error == EINTR) { /* EINTR: goes on by itself */
+	error = connect(fd, system_address(&called), (socklen_t)called.len) == 0 ? 0 : errno;
+	st = error == 0 ? tofu_socket_connected_status(fd) : TOFU_WOULD_BLOCK;
+	if (st == TOFU_OK || error == EINPROGRESS || error == EINTR) { /* EINTR: goes on by itself */
 		*out = fd;
-		return error == 0 ? TOFU_OK : TOFU_WOULD_BLOCK;
+		return st;
 	}
 	(void)close(fd);
-	return connect_status(error);
+	return error == 0 ? st : connect_status(error);
 }
 
 /* Over, well or not. */
@@ -213,8 +215,6 @@ static bool connect_has_ended(int fd)
 enum tofu_status tofu_socket_connect_result(intptr_t socket)
 {
 	const int fd = fd_of(socket);
-	struct sockaddr_storage peer;
-	socklen_t peer_len = sizeof peer;
 	int error = 0;
 	socklen_t error_len = sizeof error;
 
@@ -222,10 +222,7 @@ enum tofu_status tofu_socket_connect_result(intptr_t socket)
 		return TOFU_WOULD_BLOCK;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) != 0)
 		error = errno;
-	if (error != 0)
-		return connect_status(error);
-	/* No error can also be one that was read before. */
-	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 ? TOFU_OK : TOFU_CONNECT_FAILED;
+	return error != 0 ? connect_status(error) : tofu_socket_connected_status(socket);
 }
 
 /* bytes */
@@ -291,8 +288,9 @@ enum tofu_status tofu_socket_shutdown(intptr_t socket)
  * RST instead of FIN. The linger option makes close(2) do that, but only the last close of a socket, and a child of fork()
  * may hold copies; disconnecting does it at once (Linux). A Unix socket takes the first, refuses the second.
  */
-static void reset_connection(int fd)
+void tofu_socket_reset(intptr_t socket)
 {
+	const int fd = fd_of(socket);
 	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
@@ -313,7 +311,7 @@ void tofu_socket_close(intptr_t socket, enum tofu_close how)
 		return;
 	switch (how) {
 	case TOFU_CLOSE_ABORT:
-		reset_connection(fd);
+		tofu_socket_reset(socket);
 		(void)shutdown(fd, SHUT_RDWR);
 		break;
 	case TOFU_CLOSE_ORDERLY:

@@ -259,27 +259,29 @@ static enum tofu_status prepare_connect(SOCKET s, const struct tofu_sockaddr *to
 
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
 {
+	const struct tofu_sockaddr called = tofu_sockaddr_called(to);
 	struct sockaddr_in6 copy;
 	enum tofu_status st;
 	int error;
 	SOCKET s;
 
 	*out = TOFU_NO_SOCKET;
-	st = open_socket(to, &copy, &s, TOFU_CONNECT_FAILED);
+	st = open_socket(&called, &copy, &s, TOFU_CONNECT_FAILED);
 	if (st != TOFU_OK)
 		return st == TOFU_PEER_DISCONNECTED ? TOFU_CONNECT_FAILED : st;
-	st = prepare_connect(s, to, copy.sin6_family);
+	st = prepare_connect(s, &called, copy.sin6_family);
 	if (st != TOFU_OK) {
 		(void)closesocket(s);
 		return st;
 	}
-	error = connect(s, system_address(to), (int)to->len) == 0 ? 0 : WSAGetLastError();
-	if (error == 0 || error == WSAEWOULDBLOCK) {
+	error = connect(s, system_address(&called), (int)called.len) == 0 ? 0 : WSAGetLastError();
+	st = error == 0 ? tofu_socket_connected_status((intptr_t)s) : TOFU_WOULD_BLOCK;
+	if (st == TOFU_OK || error == WSAEWOULDBLOCK) {
 		*out = (intptr_t)s;
-		return error == 0 ? TOFU_OK : TOFU_WOULD_BLOCK;
+		return st;
 	}
 	(void)closesocket(s);
-	return connect_status(error);
+	return error == 0 ? st : connect_status(error);
 }
 
 /* Over, well or not. By select(), for WSAPoll() of older Windows never tells of a failure; a set of one has room for any
@@ -297,8 +299,6 @@ static bool connect_has_ended(SOCKET s)
 enum tofu_status tofu_socket_connect_result(intptr_t socket)
 {
 	const SOCKET s = socket_of(socket);
-	SOCKADDR_STORAGE peer;
-	int peer_len = sizeof peer;
 	int error = 0;
 	int error_len = sizeof error;
 
@@ -306,10 +306,7 @@ enum tofu_status tofu_socket_connect_result(intptr_t socket)
 		return TOFU_WOULD_BLOCK;
 	if (getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&error, &error_len) != 0)
 		error = WSAGetLastError();
-	if (error != 0)
-		return connect_status(error);
-	/* No error can also be one that was read before. */
-	return getpeername(s, (struct sockaddr *)&peer, &peer_len) == 0 ? TOFU_OK : TOFU_CONNECT_FAILED;
+	return error != 0 ? connect_status(error) : tofu_socket_connected_status(socket);
 }
 
 /* bytes */
@@ -395,19 +392,26 @@ enum tofu_status tofu_socket_shutdown(intptr_t socket)
 	return tofu_plat_status(WSAGetLastError(), TOFU_COMMUNICATION_FAILED);
 }
 
+/* To linger for no time is RST, when it is closed. */
+void tofu_socket_reset(intptr_t socket)
+{
+	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	(void)setsockopt(socket_of(socket), SOL_SOCKET, SO_LINGER, (const char *)&at_once, sizeof at_once);
+}
+
 /*
  * Closing sends what is left, and then FIN, without waiting: the default of SO_LINGER. There are no children that have copies
- * to be thought of, so FORGET is like ORDERLY. To linger for no time is RST.
+ * to be thought of, so FORGET is like ORDERLY.
  */
 void tofu_socket_close(intptr_t socket, enum tofu_close how)
 {
-	const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 	const SOCKET s = socket_of(socket);
 
 	if (s == INVALID_SOCKET)
 		return;
 	if (how == TOFU_CLOSE_ABORT)
-		(void)setsockopt(s, SOL_SOCKET, SO_LINGER, (const char *)&at_once, sizeof at_once);
+		tofu_socket_reset(socket);
 	(void)closesocket(s);
 }
 

@@ -52,11 +52,26 @@ static int parse_host(const char *text, size_t len, char host[HOST_MAX + 1])
 	return 1;
 }
 
+/*
+ * Who listens on "::" takes IPv4, too. Where the host's own IPv6 address is switched off, that is the way to call it.
+ */
+static void add_ipv4_of_every_interface(uint16_t port, struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	char host[HOST_MAX + 1];
+	uint16_t same;
+	size_t more;
+
+	if (*count == 1 && capacity > 1 && tofu_sockaddr_inet_text(&out[0], host, sizeof host, &same) == TOFU_OK &&
+	    strcmp(host, "::") == 0 && tofu_sockaddr_inet("0.0.0.0", port, 0, &out[1], 1, &more) == TOFU_OK)
+		*count = 2;
+}
+
 static enum tofu_status tcp_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	char host[HOST_MAX + 1];
 	const char *bar = strchr(rest, '|');
+	enum tofu_status st;
 	uint16_t port;
 
 	*count = 0;
@@ -65,7 +80,10 @@ static enum tofu_status tcp_resolve(const char *rest, enum tofu_purpose purpose,
 	/* Every interface and any port are places to listen at, not to connect to. */
 	if (purpose == TOFU_TO_CONNECT && (host[0] == '\0' || port == 0))
 		return TOFU_INVALID_ADDRESS;
-	return tofu_sockaddr_inet(host[0] != '\0' ? host : NULL, port, may_block, out, capacity, count);
+	st = tofu_sockaddr_inet(host[0] != '\0' ? host : NULL, port, may_block, out, capacity, count);
+	if (st == TOFU_OK && purpose == TOFU_TO_CONNECT)
+		add_ipv4_of_every_interface(port, out, capacity, count);
+	return st;
 }
 
 static enum tofu_status tcp_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)

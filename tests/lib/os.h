@@ -31,6 +31,9 @@ void os_drop_descriptor(int descriptor);
 /** Unix sockets; all systems but older Windows have them. */
 bool os_has_unix_sockets(void);
 
+/** A non-blocking TCP socket whose peer is the socket itself: TCP can open from both ends at once, and it is both. */
+intptr_t os_connected_to_itself(const char *host);
+
 enum { OS_READABLE = 1, OS_WRITABLE = 2 };
 /** Wait until any of these bits holds for a socket or a pollable; 0: it took too long. */
 unsigned os_wait(intptr_t handle, unsigned bits, int64_t timeout_ns);

@@ -27,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <tofu/transport.h>
+
 #include "harness.h"
 
 extern char **environ;
@@ -125,6 +127,22 @@ void os_drop_descriptor(int descriptor)
 bool os_has_unix_sockets(void)
 {
 	return true;
+}
+
+intptr_t os_connected_to_itself(const char *host)
+{
+	int fd = socket(strchr(host, ':') != NULL ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct tofu_sockaddr own;
+	socklen_t len;
+	size_t count;
+
+	ck_status(tofu_sockaddr_inet(host, 0, 0, &own, 1, &count), TOFU_OK);
+	len = own.len;
+	ck_assert(bind(fd, (const struct sockaddr *)own.bytes, len) == 0);
+	ck_assert(getsockname(fd, (struct sockaddr *)own.bytes, &len) == 0);
+	ck_assert(connect(fd, (const struct sockaddr *)own.bytes, len) == 0);
+	ck_assert(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	return fd;
 }
 
 unsigned os_wait(intptr_t handle, unsigned bits, int64_t timeout_ns)

@@ -25,6 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tofu/transport.h>
+
 #include "harness.h"
 
 enum { PATH_CHARS = 1024 };
@@ -512,6 +514,23 @@ static unsigned wait_for_socket(SOCKET s, unsigned bits, int64_t deadline_ms)
 		if (left == 0)
 			return 0;
 	}
+}
+
+intptr_t os_connected_to_itself(const char *host)
+{
+	SOCKET s = socket(strchr(host, ':') != NULL ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	struct tofu_sockaddr own;
+	u_long on = 1;
+	int len;
+	size_t count;
+
+	ck_status(tofu_sockaddr_inet(host, 0, 0, &own, 1, &count), TOFU_OK);
+	len = (int)own.len;
+	ck_assert(bind(s, (const struct sockaddr *)own.bytes, len) == 0);
+	ck_assert(getsockname(s, (struct sockaddr *)own.bytes, &len) == 0);
+	ck_assert(connect(s, (const struct sockaddr *)own.bytes, len) == 0);
+	ck_assert(ioctlsocket(s, (long)FIONBIO, &on) == 0);
+	return (intptr_t)s;
 }
 
 unsigned os_wait(intptr_t handle, unsigned bits, int64_t timeout_ns)

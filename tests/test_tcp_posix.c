@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * TCP on a host that is not like this one: IPv6 is switched off, or there are so few ports to call from that a socket meets
+ * itself. Each case makes itself a network of its own (Linux: a namespace), in the process that Check forks for it. Where
+ * that is not allowed, or where Check does not fork, it is passed over, and says so.
+ */
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <tofu/tofu.h>
+
+#include "lib/harness.h"
+#include "lib/raw.h"
+#include "lib/steps.h"
+
+static bool write_setting(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+	bool done;
+
+	snprintf(path, sizeof path, "/proc/sys/net/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	done = fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+	if (fd >= 0)
+		(void)close(fd);
+	return done;
+}
+
+static bool loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool done = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+
+	request.ifr_flags |= IFF_UP;
+	done = done && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+	if (fd >= 0)
+		(void)close(fd);
+	return done;
+}
+
+/* A network with nothing but a loopback interface and these two settings. False: it cannot be had. */
+static bool enter_network(const char *ipv6_off, const char *ports)
+{
+	const char *fork = getenv("CK_FORK");
+	bool done = (fork == NULL || strcmp(fork, "no") != 0) &&
+	            (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) &&
+	            write_setting("ipv6/conf/all/disable_ipv6", ipv6_off) &&
+	            write_setting("ipv4/ip_local_port_range", ports) && loopback_up();
+
+	if (!done)
+		printf("passed over: no network of its own\n");
+	return done;
+}
+
+static const char any_ports[] = "32768 60999";
+static const char ten_ports[] = "40000 40009";
+
+static void expect_reached(const struct side *server, const struct side *client, const char *address)
+{
+	tofu_msg *msg;
+
+	(void)call(client, address, "hello");
+	msg = expect_peer(server, TOFU_HELLO_REQUEST);
+	tofu_msg_put(&msg);
+}
+
+/* By the address that the WelcomeResponse tells, by us and by others; and by IPv4. */
+static void expect_all_reach(const char *address, const char *told)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	struct listening at;
+	char ipv4[64];
+
+	listen_at(&server, address, &at);
+	ck_assert_msg(strncmp(at.address, told, strlen(told)) == 0, "%s", at.address);
+	expect_reached(&server, &client, at.address);
+	snprintf(ipv4, sizeof ipv4, "tcp|127.0.0.1%s", strrchr(at.address, '|'));
+	expect_reached(&server, &client, ipv4);
+	engine_down(engine);
+}
+
+START_TEST(every_interface_of_a_host_without_ipv6_is_called_by_what_the_answer_says)
+{
+	if (enter_network("1", any_ports))
+		expect_all_reach("tcp||0", "tcp|0.0.0.0|");
+}
+END_TEST
+
+START_TEST(every_interface_of_a_host_with_ipv6_is_called_by_what_the_answer_says)
+{
+	if (enter_network("0", any_ports))
+		expect_all_reach("tcp||0", "tcp|::|");
+}
+END_TEST
+
+START_TEST(the_ipv6_name_of_every_interface_can_be_called_where_ipv6_is_off)
+{
+	if (enter_network("1", any_ports))
+		expect_all_reach("tcp|::|0", "tcp|::|");
+}
+END_TEST
+
+/* Of ten ports to call from, the one that is called is picked every now and then: TCP connects the socket to itself. */
+START_TEST(a_call_to_a_port_where_nobody_listens_is_refused_each_time)
+{
+	static const char *const nobody[] = { "tcp|127.0.0.1|40004", "tcp|::1|40004" };
+	tofu_engine *engine;
+	struct side side;
+
+	if (!enter_network("0", ten_ports))
+		return;
+	engine = engine_up(NULL);
+	side = side_in(engine);
+	for (int i = 0; i < 200; i++)
+		call_fails(&side, nobody[_i], TOFU_CONNECT_FAILED);
+	engine_down(engine);
+}
+END_TEST
+
+static Suite *suite_of_tcp(void)
+{
+	Suite *s = suite_create("tcp on another host");
+	TCase *tc = suite_case(s, "networks", 60);
+
+	tcase_add_test(tc, every_interface_of_a_host_without_ipv6_is_called_by_what_the_answer_says);
+	tcase_add_test(tc, every_interface_of_a_host_with_ipv6_is_called_by_what_the_answer_says);
+	tcase_add_test(tc, the_ipv6_name_of_every_interface_can_be_called_where_ipv6_is_off);
+	tcase_add_loop_test(tc, a_call_to_a_port_where_nobody_listens_is_refused_each_time, 0, 2);
+	return s;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_tcp());
+}
