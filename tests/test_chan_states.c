@@ -160,7 +160,7 @@ START_TEST(states_that_wait_for_the_other_side_have_a_timer)
 	/* clang-format off */
 	static const enum tofu_timer timer[TOFU_CHAN_STATES] = {
 		[TOFU_CHAN_RESOLVING]  = TOFU_TIMER_HANDSHAKE,
-		[TOFU_CHAN_CONNECTING] = TOFU_TIMER_CONNECT,
+		[TOFU_CHAN_CONNECTING] = TOFU_TIMER_HANDSHAKE,
 		[TOFU_CHAN_ACCEPTED]   = TOFU_TIMER_HANDSHAKE,
 		[TOFU_CHAN_OPEN]       = TOFU_TIMER_IDLE,
 		[TOFU_CHAN_ASKING]     = TOFU_TIMER_IDLE,

@@ -24,7 +24,7 @@ const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
 	/*                         name         next                                                      talks  hears  timer */
 	[TOFU_CHAN_NEW]        = { "new",        TO(RESOLVING) | TO(ACCEPTED) | TO(CLOSING),              false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_RESOLVING]  = { "resolving",  TO(CONNECTING) | TO(LISTENING) | TO(CLOSING),            false, false, TOFU_TIMER_HANDSHAKE },
-	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_CONNECT },
+	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_HANDSHAKE },
 	[TOFU_CHAN_LISTENING]  = { "listening",  TO(CLOSING),                                             false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_ACCEPTED]   = { "accepted",   TO(OPEN) | TO(CLOSING),                                  false, true,  TOFU_TIMER_HANDSHAKE },
 	[TOFU_CHAN_OPEN]       = { "open",       TO(ASKING) | TO(ASKED) | TO(FINISHING) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),
@@ -42,13 +42,10 @@ const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
 };
 /* clang-format on */
 
-static void start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer timer)
+static void start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
 {
-	tofu_list_remove(&c->timer);
-	if (r->timer_ns[timer] == 0)
-		return;
-	c->deadline_ns = r->now_ns + r->timer_ns[timer];
-	tofu_list_append(&r->timers[timer], &c->timer);
+	if (r->timer_ns[kind] != 0)
+		tofu_timer_start(r, c, kind, r->now_ns + r->timer_ns[kind]);
 }
 
 void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_state next)
@@ -63,8 +60,11 @@ void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_
 	if (from != TOFU_CHAN_NEW)
 		tofu_count(&r->counters.channels[from], (uint64_t)-1);
 	tofu_count(&r->counters.channels[next], 1);
-	if (tofu_chan_rules[next].timer != tofu_chan_rules[from].timer)
-		start_timer(r, c, tofu_chan_rules[next].timer);
+	if (tofu_chan_rules[next].timer == tofu_chan_rules[from].timer)
+		return;
+	if (tofu_chan_rules[from].timer != TOFU_TIMER_NONE)
+		tofu_timer_stop(r, c, tofu_chan_rules[from].timer);
+	start_timer(r, c, tofu_chan_rules[next].timer);
 }
 
 void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c)
@@ -82,19 +82,6 @@ void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c)
 void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	start_timer(r, c, tofu_chan_rules[c->state].timer);
-}
-
-void tofu_chan_connect_until(struct tofu_reactor *r, struct tofu_chan *c, int64_t deadline_ns)
-{
-	struct tofu_list *head = &r->timers[TOFU_TIMER_CONNECT];
-	struct tofu_list *after = head;
-
-	/* Its place is nearly always the last one, or close to it. */
-	tofu_list_remove(&c->timer);
-	while (after->prev != head && TOFU_LIST_OWNER(after->prev, struct tofu_chan, timer)->deadline_ns > deadline_ns)
-		after = after->prev;
-	c->deadline_ns = deadline_ns;
-	tofu_list_append(after, &c->timer);
 }
 
 static unsigned interest(const struct tofu_chan *c)
@@ -279,6 +266,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	tofu_list_remove(&c->dirty);
 	tofu_list_remove(&c->owing);
 	tofu_chan_move(r, c, TOFU_CHAN_CLOSING);
+	tofu_timers_leave(&r->timers, &c->deadlines);
 	tofu_gate_seal(&c->gate);
 	farewell_if_due(r, c);
 }

@@ -17,6 +17,7 @@
 #include "reactor/gate.h"
 #include "reactor/list.h"
 #include "reactor/poller.h"
+#include "reactor/timers.h"
 
 struct tofu_group;
 struct tofu_reactor;
@@ -58,16 +59,12 @@ enum tofu_chan_state {
 };
 enum { TOFU_CHAN_STATES = TOFU_CHAN_CLOSED + 1 };
 
-/** Which timer runs in a state. */
-enum tofu_timer { TOFU_TIMER_NONE, TOFU_TIMER_HANDSHAKE, TOFU_TIMER_CONNECT, TOFU_TIMER_LINGER, TOFU_TIMER_IDLE };
-enum { TOFU_TIMERS = TOFU_TIMER_IDLE + 1 };
-
 struct tofu_chan_rule {
 	const char *name;
-	unsigned next; /* the states that may follow: bits */
-	bool talks;    /* the queue is written */
-	bool hears;    /* the peer is read */
-	enum tofu_timer timer;
+	unsigned next;         /* the states that may follow: bits */
+	bool talks;            /* the queue is written */
+	bool hears;            /* the peer is read */
+	enum tofu_timer timer; /* runs in this state, and on into the next if that has the same */
 };
 
 extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
@@ -76,7 +73,6 @@ extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
 struct tofu_dial {
 	struct tofu_dial *next; /* spare */
 	uint64_t serial;        /* tells a late answer of the resolver from one that is awaited */
-	int64_t until_ns;       /* the channel's time to resolve and connect ends */
 	size_t count;
 	size_t at;
 	struct tofu_sockaddr addresses[TOFU_ADDRESSES_MAX];
@@ -118,8 +114,7 @@ struct tofu_chan {
 	uint32_t partial_len;     /* bytes of text headers and body that are in it */
 	struct tofu_block *saved; /* read from the socket, waiting for messages to put it into */
 
-	int64_t deadline_ns; /* of the state's timer */
-	struct tofu_list timer;
+	struct tofu_deadlines deadlines;
 	int64_t partial_since_ns; /* when the message that is being filled was taken out of the pool */
 	struct tofu_list arriving;
 	struct tofu_list dirty;    /* something happened to it: send, and declare interest */
@@ -149,8 +144,6 @@ void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c);
 /** The state's timer starts anew. */
 void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c);
-/** TOFU_TIMER_CONNECT runs until then, as long as the state lasts. */
-void tofu_chan_connect_until(struct tofu_reactor *r, struct tofu_chan *c, int64_t deadline_ns);
 /** Tell the poller what its state wants. */
 void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c);
 /** Stop watching and close the link, if there is one. The state stays. */

@@ -80,6 +80,7 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (!watch(r, c))
 		return;
+	tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
 	dial_free(r, c);
 	c->receive_want = TOFU_READABLE;
 	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
@@ -87,11 +88,15 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 }
 
 /* The time that is left, divided by the addresses that are left; the last one gets all of it. */
-static int64_t share_ends(const struct tofu_reactor *r, const struct tofu_dial *d)
+static void start_share(struct tofu_reactor *r, struct tofu_chan *c, size_t addresses)
 {
-	int64_t left_ns = d->until_ns - r->now_ns;
+	int64_t left_ns = tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns;
 
-	return r->now_ns + (left_ns > 0 ? left_ns / (int64_t)(d->count - d->at) : 0);
+	if (addresses > 1)
+		tofu_timer_start(r, c, TOFU_TIMER_CONNECT,
+		                 r->now_ns + (left_ns > 0 ? left_ns / (int64_t)addresses : 0));
+	else
+		tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
 }
 
 static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status last)
@@ -99,7 +104,7 @@ static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 	struct tofu_dial *d = c->dial;
 
 	while (d->at < d->count) {
-		int64_t until_ns = share_ends(r, d);
+		size_t left = d->count - d->at;
 		unsigned want = TOFU_WRITABLE;
 
 		last = c->transport->connect_start(&c->link, &d->addresses[d->at++], &want);
@@ -109,7 +114,7 @@ static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 		}
 		if (last == TOFU_WOULD_BLOCK) {
 			c->receive_want = want;
-			tofu_chan_connect_until(r, c, until_ns);
+			start_share(r, c, left);
 			if (watch(r, c))
 				tofu_chan_declare(r, c);
 			return;
@@ -135,10 +140,6 @@ void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
 
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	if (c->dial->until_ns <= r->now_ns) {
-		tofu_chan_close(r, c, TOFU_TIMEOUT);
-		return;
-	}
 	tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
 	connect_next(r, c, TOFU_TIMEOUT);
 }
@@ -197,7 +198,6 @@ static void resolved(struct tofu_reactor *r, struct tofu_chan *c)
 	if (c->welcome != NULL) {
 		listen_first(r, c);
 	} else {
-		c->dial->until_ns = c->deadline_ns; /* resolving and connecting together take no longer */
 		tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
 		connect_next(r, c, TOFU_HOST_NOT_FOUND);
 	}
@@ -285,8 +285,11 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 		c->welcome = m;
 	else
 		tofu_chan_queue(r, &c->unsent, m);
-	tofu_chan_move(r, c, TOFU_CHAN_RESOLVING);
-	status = resolve(r, c, m);
+	status = tofu_timers_enter(&r->timers, &c->deadlines);
+	if (status == TOFU_OK) {
+		tofu_chan_move(r, c, TOFU_CHAN_RESOLVING);
+		status = resolve(r, c, m);
+	}
 	if (status != TOFU_OK)
 		tofu_chan_close(r, c, status);
 }
@@ -320,12 +323,16 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	if (status != TOFU_OK)
 		return TOFU_LIMIT_REACHED;
 	c->farewell = tofu_pool_get_notice(r->engine->pool);
-	status = c->farewell == NULL ? TOFU_LIMIT_REACHED : listener->transport->accept(&listener->link, &c->link);
+	if (c->farewell == NULL || tofu_timers_enter(&r->timers, &c->deadlines) != TOFU_OK)
+		status = TOFU_LIMIT_REACHED;
+	else
+		status = listener->transport->accept(&listener->link, &c->link);
 	if (status == TOFU_LIMIT_REACHED)
 		tofu_reactor_retry_soon(r);
 	if (status != TOFU_OK) {
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
 			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
+		tofu_timers_leave(&r->timers, &c->deadlines);
 		tofu_msg_put(&c->farewell);
 		tofu_registry_return(reg, c);
 		return status;

@@ -31,8 +31,6 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	tofu_list_init(&r->arriving);
 	tofu_list_init(&r->owing);
 	tofu_list_init(&r->graves);
-	for (size_t i = 0; i < TOFU_TIMERS; i++)
-		tofu_list_init(&r->timers[i]);
 	status = tofu_mutex_init(&r->turn);
 	if (status != TOFU_OK)
 		return status;
@@ -290,24 +288,22 @@ static void run_dirty_channels(struct tofu_reactor *r)
 	}
 }
 
-static void sooner(int64_t *next, int64_t deadline)
+static int64_t sooner(int64_t a, int64_t b)
 {
-	if (*next == 0 || deadline < *next)
-		*next = deadline;
+	return a < b ? a : b;
 }
 
 static int64_t time_to_wait(struct tofu_reactor *r)
 {
-	int64_t next = r->retry_at_ns;
+	int64_t next = tofu_timers_next(&r->timers);
 
 	if (!tofu_list_empty(&r->dirty))
 		return 0;
-	for (size_t i = 0; i < TOFU_TIMERS; i++)
-		if (!tofu_list_empty(&r->timers[i]))
-			sooner(&next, TOFU_LIST_OWNER(r->timers[i].next, struct tofu_chan, timer)->deadline_ns);
+	if (r->retry_at_ns != 0)
+		next = sooner(next, r->retry_at_ns);
 	if (r->drought && !tofu_list_empty(&r->arriving))
-		sooner(&next, tofu_receive_deadline(r));
-	if (next == 0)
+		next = sooner(next, tofu_receive_deadline(r));
+	if (next == INT64_MAX)
 		return TOFU_FOREVER;
 	return next > r->now_ns ? next - r->now_ns : 0;
 }
@@ -368,44 +364,57 @@ static void handle_ready(struct tofu_reactor *r, const struct tofu_poll_event *e
 	}
 }
 
-static void expire(struct tofu_reactor *r, struct tofu_chan *c)
+static void handshake_overdue(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	bool lingers = tofu_chan_rules[c->state].timer == TOFU_TIMER_LINGER;
-	bool all_said = lingers && c->state != TOFU_CHAN_PARTED;
+	if (c->state == TOFU_CHAN_ACCEPTED)
+		tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: no hello within %u ms", c->number,
+		                 r->engine->options.handshake_timeout_ms);
+	tofu_chan_close(r, c, TOFU_TIMEOUT);
+}
+
+/* A timer has ended. */
+static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
+{
+	bool all_said = kind == TOFU_TIMER_LINGER && c->state != TOFU_CHAN_PARTED;
 
 	if (!all_said && tofu_list_linked(&c->starving)) { /* it is we who do not read */
 		tofu_chan_more_time(r, c);
 		return;
 	}
-	if (c->state == TOFU_CHAN_CONNECTING) {
+	switch (kind) {
+	case TOFU_TIMER_HANDSHAKE:
+		handshake_overdue(r, c);
+		break;
+	case TOFU_TIMER_CONNECT:
 		tofu_dial_overdue(r, c);
-		return;
-	}
-	if (c->state == TOFU_CHAN_ACCEPTED)
-		tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: no hello within %u ms", c->number,
-		                 r->engine->options.handshake_timeout_ms);
-	if (lingers)
-		tofu_receive_ended(r, c, TOFU_CHANNEL_CLOSED);
-	else
+		break;
+	case TOFU_TIMER_BYE:
+	case TOFU_TIMER_IDLE:
 		tofu_chan_close(r, c, TOFU_TIMEOUT);
+		break;
+	case TOFU_TIMER_LINGER:
+		tofu_receive_ended(r, c, TOFU_CHANNEL_CLOSED);
+		break;
+	case TOFU_TIMER_RETRY:
+		tofu_chan_touch(r, c);
+		break;
+	case TOFU_TIMER_NONE:
+		break;
+	}
 }
 
 static void expire_timers(struct tofu_reactor *r)
 {
+	struct tofu_deadlines *due;
+	enum tofu_timer kind;
+
 	tofu_receive_overdue(r);
 	if (r->retry_at_ns != 0 && r->retry_at_ns <= r->now_ns) {
 		r->retry_at_ns = 0;
 		feed_starving(r);
 	}
-	for (size_t i = 0; i < TOFU_TIMERS; i++) {
-		while (!tofu_list_empty(&r->timers[i])) {
-			struct tofu_chan *c = TOFU_LIST_OWNER(r->timers[i].next, struct tofu_chan, timer);
-
-			if (c->deadline_ns > r->now_ns)
-				break;
-			expire(r, c);
-		}
-	}
+	while ((due = tofu_timers_pop(&r->timers, r->now_ns, &kind)) != NULL)
+		expire(r, TOFU_LIST_OWNER(due, struct tofu_chan, deadlines), kind);
 }
 
 void tofu_reactor_deliver(struct tofu_reactor *r)
@@ -436,7 +445,6 @@ static void bury_closed(struct tofu_reactor *r)
 			tofu_list_append(&r->graves, node);
 			continue;
 		}
-		tofu_list_remove(&c->timer);
 		tofu_count(&r->counters.channels[TOFU_CHAN_CLOSED], (uint64_t)-1);
 		tofu_registry_free(&r->engine->registry, c);
 	}
@@ -523,6 +531,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	}
 	free(r->block);
 	free(r->staging);
+	tofu_timers_fini(&r->timers);
 	if (r->has_turn)
 		tofu_mutex_fini(&r->turn);
 }

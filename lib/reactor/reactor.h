@@ -17,6 +17,7 @@
 #include "reactor/list.h"
 #include "reactor/log.h"
 #include "reactor/poller.h"
+#include "reactor/timers.h"
 
 struct tofu_command;
 struct tofu_engine;
@@ -89,11 +90,11 @@ struct tofu_reactor {
 	struct tofu_list dirty;   /* channels to look at before sleeping */
 	struct tofu_list
 		starving; /* channels that wait for the pool, listeners that wait for descriptors, memory or a slot */
-	struct tofu_list arriving;            /* channels in the middle of a frame, the oldest first */
-	struct tofu_list owing;               /* channels whose group is still to be told that there is room again */
-	struct tofu_list graves;              /* closed channels */
-	struct tofu_list timers[TOFU_TIMERS]; /* each in the order of deadlines */
-	int64_t timer_ns[TOFU_TIMERS];        /* all of a kind take as long; 0: not started by the state */
+	struct tofu_list arriving;     /* channels in the middle of a frame, the oldest first */
+	struct tofu_list owing;        /* channels whose group is still to be told that there is room again */
+	struct tofu_list graves;       /* closed channels */
+	struct tofu_timers timers;     /* of all channels that have not ended */
+	int64_t timer_ns[TOFU_TIMERS]; /* how long those take that a state starts; 0: it does not */
 
 	struct tofu_msg *sent; /* written whole, to be put back at the end of the turn */
 	struct tofu_msg
@@ -137,6 +138,20 @@ bool tofu_reactor_has_turn(const struct tofu_reactor *r);
 #define tofu_on_reactor(r) ((void)(r))
 #endif
 
+/* Timers of a channel: from its beginning here to its end, which stops them all. None of these can fail. */
+
+/** Start one that ends at deadline_ns, or move it there. reactor.c says what then happens. */
+static inline void tofu_timer_start(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind,
+                                    int64_t deadline_ns)
+{
+	tofu_timers_start(&r->timers, &c->deadlines, kind, deadline_ns);
+}
+
+static inline void tofu_timer_stop(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
+{
+	tofu_timers_stop(&r->timers, &c->deadlines, kind);
+}
+
 /* reactor.c: services for the files of this floor */
 
 /** Give a message to a group at the end of this turn. */
@@ -164,7 +179,7 @@ void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
 void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
 /** The connect in progress has something to tell. */
 void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
-/** That connect has had its time. */
+/** That connect has had its time: the next address. */
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
 /** The channel ends, whatever its opening has come to. */
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);

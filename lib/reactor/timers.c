@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A binary heap whose entries know their place: what moves, is told where it stands now. */
+
+#include "reactor/timers.h"
+
+#include <stdlib.h>
+
+enum { FIRST_CAPACITY = 64 };
+
+/* INT64_MAX: no timer runs, kind is left alone. Of equal ones, the first in the order of kinds. */
+static int64_t earliest(const struct tofu_deadlines *d, enum tofu_timer *kind)
+{
+	int64_t found_ns = INT64_MAX;
+
+	for (unsigned i = 0; i < TOFU_TIMERS - 1; i++) {
+		if (d->at_ns[i] == 0 || d->at_ns[i] >= found_ns)
+			continue;
+		found_ns = d->at_ns[i];
+		*kind = (enum tofu_timer)(i + 1);
+	}
+	return found_ns;
+}
+
+static void place(struct tofu_timers *t, uint32_t at, struct tofu_timers_entry entry)
+{
+	t->heap[at] = entry;
+	entry.of->place = at;
+	t->steps++;
+}
+
+static void up(struct tofu_timers *t, uint32_t at, struct tofu_timers_entry entry)
+{
+	while (at > 1 && t->heap[at / 2].key_ns > entry.key_ns) {
+		place(t, at, t->heap[at / 2]);
+		at /= 2;
+	}
+	place(t, at, entry);
+}
+
+static void down(struct tofu_timers *t, uint32_t at, struct tofu_timers_entry entry)
+{
+	for (;;) {
+		uint32_t child = 2 * at;
+
+		if (child < t->count && t->heap[child + 1].key_ns < t->heap[child].key_ns)
+			child++;
+		if (child > t->count || t->heap[child].key_ns >= entry.key_ns)
+			break;
+		place(t, at, t->heap[child]);
+		at = child;
+	}
+	place(t, at, entry);
+}
+
+void tofu_timers_fini(struct tofu_timers *t)
+{
+	free(t->heap);
+	*t = (struct tofu_timers){ 0 };
+}
+
+static enum tofu_status grow(struct tofu_timers *t)
+{
+	uint32_t capacity = t->capacity > 0 ? 2 * t->capacity : FIRST_CAPACITY;
+	struct tofu_timers_entry *heap = realloc(t->heap, ((size_t)capacity + 1) * sizeof *heap);
+
+	if (heap == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	t->heap = heap;
+	t->capacity = capacity;
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_timers_enter(struct tofu_timers *t, struct tofu_deadlines *d)
+{
+	enum tofu_status status = t->count == t->capacity ? grow(t) : TOFU_OK;
+
+	if (status != TOFU_OK)
+		return status;
+	*d = (struct tofu_deadlines){ 0 };
+	place(t, ++t->count, (struct tofu_timers_entry){ .key_ns = INT64_MAX, .of = d });
+	return TOFU_OK;
+}
+
+/* Its key has changed, either way. */
+static void settle(struct tofu_timers *t, uint32_t at, struct tofu_timers_entry entry)
+{
+	if (at > 1 && t->heap[at / 2].key_ns > entry.key_ns)
+		up(t, at, entry);
+	else
+		down(t, at, entry);
+}
+
+void tofu_timers_leave(struct tofu_timers *t, struct tofu_deadlines *d)
+{
+	uint32_t at = d->place;
+
+	if (at == 0)
+		return;
+	*d = (struct tofu_deadlines){ 0 };
+	t->count--;
+	if (at <= t->count)
+		settle(t, at, t->heap[t->count + 1]);
+}
+
+void tofu_timers_sooner(struct tofu_timers *t, struct tofu_deadlines *d, int64_t deadline_ns)
+{
+	if (deadline_ns < t->heap[d->place].key_ns)
+		up(t, d->place, (struct tofu_timers_entry){ .key_ns = deadline_ns, .of = d });
+}
+
+void tofu_timers_stop(struct tofu_timers *t, struct tofu_deadlines *d, enum tofu_timer kind)
+{
+	enum tofu_timer other;
+
+	if (d->at_ns[kind - 1] == 0)
+		return;
+	d->at_ns[kind - 1] = 0;
+	if (earliest(d, &other) == INT64_MAX) /* an engine without timers is not to be woken by one */
+		down(t, d->place, (struct tofu_timers_entry){ .key_ns = INT64_MAX, .of = d });
+}
+
+bool tofu_timers_due(struct tofu_timers *t, int64_t until_ns)
+{
+	while (tofu_timers_next(t) <= until_ns) {
+		struct tofu_timers_entry entry = t->heap[1];
+		enum tofu_timer kind;
+		int64_t key_ns = earliest(entry.of, &kind);
+
+		if (key_ns == entry.key_ns)
+			return true;
+		entry.key_ns = key_ns;
+		down(t, 1, entry);
+	}
+	return false;
+}
+
+struct tofu_deadlines *tofu_timers_pop(struct tofu_timers *t, int64_t until_ns, enum tofu_timer *kind)
+{
+	struct tofu_deadlines *d;
+
+	if (!tofu_timers_due(t, until_ns))
+		return NULL;
+	d = t->heap[1].of;
+	(void)earliest(d, kind);
+	tofu_timers_stop(t, d, *kind);
+	return d;
+}
