@@ -140,7 +140,7 @@ def find_programs(build, names):
     perf = build / "tools/tofu-perf"
     known = {
         "tofu": Tofu("tofu", perf, "auto"),
-        "tofu-epoll": Tofu("tofu-epoll", perf, "epoll", ("latency", "parallel", "connections", "churn")),
+        "tofu-poll": Tofu("tofu-poll", perf, "poll", ("latency", "parallel", "connections", "churn")),
         "zmq": Peer("zmq", build / "bench/peer_zmq", "libzmq"),
         "nng": Peer("nng", build / "bench/peer_nng", "nng"),
         "raw": Peer("raw", build / "bench/peer_raw", "sockets and nothing else: the floor"),

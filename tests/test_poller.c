@@ -276,6 +276,13 @@ START_TEST(an_empty_variable_is_none)
 }
 END_TEST
 
+START_TEST(poll_is_the_default_only_where_there_is_nothing_else)
+{
+	os_set_variable("TOFU_POLLER", NULL);
+	expect_backend(TOFU_POLLER_AUTO, BACKENDS > 1 ? "epoll" : pollers[0].name);
+}
+END_TEST
+
 static bool in_this_build(const char *name)
 {
 	for (int i = 0; i < BACKENDS; i++)
@@ -1570,6 +1577,7 @@ static void add_environment(Suite *s)
 	tcase_add_loop_test(tc, the_variable_names_the_backend_where_there_is_no_preference, 0, BACKENDS);
 	tcase_add_loop_test(tc, a_preference_overrides_the_variable, 0, BACKENDS);
 	tcase_add_test(tc, an_empty_variable_is_none);
+	tcase_add_test(tc, poll_is_the_default_only_where_there_is_nothing_else);
 	tcase_add_test(tc, an_engine_is_not_made_with_a_backend_that_is_unknown_or_not_in_this_build);
 	suite_add_tcase(s, tc);
 }

@@ -35,7 +35,7 @@ const char *tofu_version(void);
 /** What an engine waits with. */
 enum tofu_poller_kind {
 	TOFU_POLLER_AUTO = 0, /* what the environment variable TOFU_POLLER says: poll, epoll or afd; if it is not set or
-	                         empty, the default of the system: poll(2), AFD on Windows */
+	                         empty, the default of the system: epoll on Linux, AFD on Windows */
 	TOFU_POLLER_POLL = 1,
 	TOFU_POLLER_EPOLL = 2,
 	TOFU_POLLER_AFD = 3
