@@ -166,6 +166,7 @@ int main(int argc, char **argv)
 		out(batches);
 	else
 		in(batches);
+	must_be_ok(tofu_group_destroy(group), "group");
 	tofu_engine_destroy(engine);
 	tofu_deinit();
 	(void)close(wire);

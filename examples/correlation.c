@@ -134,6 +134,8 @@ int main(void)
 	answer();
 	match(ids);
 
-	tofu_engine_destroy(engine); /* with its groups and their channels */
+	tofu_group_destroy(client); /* with its channels */
+	tofu_group_destroy(server);
+	tofu_engine_destroy(engine);
 	tofu_deinit();
 }

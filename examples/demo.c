@@ -151,6 +151,12 @@ static void open_party(struct party *p)
 	must(tofu_group_create(p->engine, &p->group), "no group");
 }
 
+static void close_party(struct party *p)
+{
+	tofu_group_destroy(p->group);
+	tofu_engine_destroy(p->engine);
+}
+
 static tofu_msg *new_message(struct party *p, enum tofu_opcode opcode, uint16_t channel)
 {
 	tofu_msg *msg;
@@ -710,8 +716,8 @@ int main(void)
 	tofu_host_thread_join(thread);
 	print_table(&sides[0], &sides[1]);
 	right = print_verdict();
-	tofu_engine_destroy(clients.engine);
-	tofu_engine_destroy(service.engine);
+	close_party(&clients);
+	close_party(&service);
 	tofu_deinit();
 	return right ? EXIT_SUCCESS : EXIT_FAILURE;
 }

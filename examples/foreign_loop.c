@@ -144,6 +144,8 @@ int main(void)
 	listen_somewhere();
 	loop(ends[0], ends[1]);
 
+	tofu_group_destroy(client); /* with its channels */
+	tofu_group_destroy(server);
 	tofu_engine_destroy(engine);
 	tofu_deinit();
 	close(ends[0]);

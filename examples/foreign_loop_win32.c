@@ -140,6 +140,8 @@ int main(void)
 	listen_somewhere();
 	loop(fed_event);
 
+	tofu_group_destroy(client); /* with its channels */
+	tofu_group_destroy(server);
 	tofu_engine_destroy(engine);
 	tofu_deinit();
 	CloseHandle(fed_event);

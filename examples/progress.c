@@ -130,6 +130,8 @@ int main(void)
 	while (!listen_once(sent.id))
 		;
 
-	tofu_engine_destroy(engine); /* with its groups and their channels */
+	tofu_group_destroy(client); /* with its channels */
+	tofu_group_destroy(server);
+	tofu_engine_destroy(engine);
 	tofu_deinit();
 }

@@ -134,6 +134,7 @@ int main(void)
 		wait_for_close();
 	}
 
+	tofu_group_destroy(client);
 	tofu_engine_destroy(engine);
 	tofu_deinit();
 }

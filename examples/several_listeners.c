@@ -110,6 +110,8 @@ int main(void)
 	for (int i = 0; i < 2 * LISTENERS; i++)
 		print_answer();
 
-	tofu_engine_destroy(engine); /* with its groups and their channels; the socket file goes, too */
+	tofu_group_destroy(clients); /* with its channels */
+	tofu_group_destroy(service); /* the socket file goes, too */
+	tofu_engine_destroy(engine);
 	tofu_deinit();
 }

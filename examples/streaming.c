@@ -140,6 +140,8 @@ int main(void)
 	must(len == TOTAL && memcmp(answered, sent, len) == 0 ? TOFU_OK : TOFU_INVALID_MESSAGE, "not the same");
 	printf("the same bytes, turned around twice\n");
 
-	tofu_engine_destroy(engine); /* with its groups and their channels */
+	tofu_group_destroy(client); /* with its channels */
+	tofu_group_destroy(server);
+	tofu_engine_destroy(engine);
 	tofu_deinit();
 }

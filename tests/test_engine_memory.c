@@ -305,6 +305,7 @@ static void attempt(struct attempt *a, int transport)
 		if (!a->gave_up)
 			converse(a);
 	}
+	(void)tofu_group_destroy(a->side.group);
 	tofu_engine_destroy(a->engine);
 	tofu_deinit();
 }

@@ -219,6 +219,8 @@ START_TEST(deinit_with_an_engine_alive_waits_for_its_end)
 	pair_bye(&p);
 	pair_meet(&p);
 	tofu_engine_destroy(p.client.engine);
+	side_down(&p.client);
+	side_down(&p.server);
 	ck_status(tofu_engine_create(NULL, &engine), TOFU_NOT_INITIALIZED);
 	ck_assert_int_eq(os_descriptors(), p.descriptors);
 }

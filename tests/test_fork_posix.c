@@ -48,6 +48,10 @@ static int child_calls(void *context)
 	CHILD_EXPECTS(tofu_engine_stats(engine, &stats), TOFU_NOT_ALLOWED);
 	CHILD_EXPECTS(tofu_msg_get(engine, TOFU_ALWAYS, &msg), TOFU_NOT_ALLOWED);
 	tofu_engine_destroy(engine);
+	CHILD_EXPECTS(tofu_post(group, &in->msg, NULL), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_receive(group, &msg, 0), TOFU_NOT_ALLOWED);
+	side_down(&in->pair->client);
+	side_down(&in->pair->server);
 	tofu_deinit();
 	/* And may begin anew. */
 	if (!os_threads_after_fork())
@@ -85,7 +89,9 @@ static int child_destroys_a_busy_engine(void *context)
 {
 	const struct pair *p = context;
 
+	side_down(&p->server);
 	tofu_engine_destroy(p->client.engine);
+	side_down(&p->client);
 	return 0;
 }
 
@@ -133,8 +139,9 @@ static int child_destroys_all(void *context)
 {
 	const struct waiting *w = context;
 
-	(void)tofu_group_destroy(w[0].side.group);
+	side_down(&w[0].side);
 	tofu_engine_destroy(w[0].side.engine);
+	side_down(&w[1].side);
 	return 0;
 }
 

@@ -359,7 +359,7 @@ START_TEST(what_was_drained_arrives)
 	}
 	ck_status(tofu_group_drain(p.client.group, PATIENCE_NS), TOFU_OK);
 	ck_assert_uint_ge(stats_of(p.client.engine).messages_sent, POSTED + 1);
-	ck_status(tofu_group_destroy(p.client.group), TOFU_OK);
+	side_down(&p.client);
 	for (uint64_t i = 0; i < POSTED; i++) {
 		msg = expect_peer(&p.server, TOFU_SIGNAL);
 		must(number_of(msg) == i, "out of order");
@@ -391,7 +391,7 @@ START_TEST(what_was_drained_arrives_at_one_that_reads_later)
 		post(&side, &msg);
 	}
 	ck_status(tofu_group_drain(side.group, PATIENCE_NS), TOFU_OK);
-	ck_status(tofu_group_destroy(side.group), TOFU_OK);
+	side_down(&side);
 	for (uint64_t i = 0; i < POSTED; i++) {
 		frame = raw_expect(&peer, TOFU_REQUEST);
 		ck_assert_uint_eq(number_in(frame.body, frame.body_len), i);
@@ -545,7 +545,7 @@ START_TEST(destroying_a_group_closes_its_channels_without_notices)
 	/* In flight: one that nobody received, one that nobody will. */
 	say(&p.server, p.server_channel, TOFU_SIGNAL, 0, NULL);
 	say(&p.client, p.client_channel, TOFU_SIGNAL, 0, NULL);
-	ck_status(tofu_group_destroy(p.server.group), TOFU_OK);
+	side_down(&p.server);
 	while (!is_closed_notice(msg = take(&p.client)))
 		tofu_msg_put(&msg);
 	ck_assert_uint_eq(tofu_msg_header(msg)->channel, p.client_channel);
@@ -566,7 +566,7 @@ START_TEST(a_receive_that_waits_in_a_group_being_destroyed_gives_shutdown_starte
 	struct waiter w;
 
 	waiter_start(&w, side_in(engine), false);
-	ck_status(tofu_group_destroy(w.side.group), TOFU_OK);
+	side_down(&w.side);
 	tofu_thread_join(&w.thread);
 	ck_status(w.status, TOFU_SHUTDOWN_STARTED);
 	ck_assert_ptr_null(w.msg);
@@ -636,6 +636,117 @@ START_TEST(an_engine_with_nothing_in_it_is_created_and_destroyed_a_hundred_times
 		if (i % 2 == 0)
 			(void)side_in(engine);
 		engine_down(engine);
+	}
+	ck_assert_int_eq(os_descriptors(), before);
+}
+END_TEST
+
+/* One that waits as a foreign loop does. */
+struct watcher {
+	struct tofu_thread thread;
+	intptr_t pollable;
+	atomic_llong id;
+	unsigned ready;
+};
+
+static void watch_once(void *context)
+{
+	struct watcher *w = context;
+
+	atomic_store(&w->id, os_thread_id());
+	w->ready = os_wait(w->pollable, OS_READABLE, PATIENCE_NS);
+}
+
+START_TEST(a_wait_on_a_pollable_ends_when_the_engine_is_destroyed)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct watcher w = { .ready = 0 };
+
+	ck_status(tofu_group_pollable(side.group, &w.pollable), TOFU_OK);
+	ck_status(tofu_thread_start(&w.thread, watch_once, &w), TOFU_OK);
+	eventually(atomic_load(&w.id) != 0);
+	must(os_await_sleeping(atomic_load(&w.id)), "the thread does not wait");
+	tofu_engine_destroy(engine);
+	tofu_thread_join(&w.thread);
+	ck_assert_uint_ne(w.ready, 0);
+	side_down(&side);
+	tofu_deinit();
+}
+END_TEST
+
+static void expect_shell(tofu_group *group, tofu_msg **own)
+{
+	tofu_msg *msg = (tofu_msg *)&msg;
+	intptr_t handle = 1;
+
+	ck_status(tofu_receive(group, &msg, TOFU_FOREVER), TOFU_SHUTDOWN_STARTED);
+	ck_assert_ptr_null(msg);
+	ck_status(tofu_receive(group, &msg, 0), TOFU_SHUTDOWN_STARTED);
+	ck_status(tofu_post(group, own, NULL), TOFU_SHUTDOWN_STARTED);
+	ck_assert_ptr_nonnull(*own);
+	ck_status(tofu_update_receiver(group, NULL), TOFU_SHUTDOWN_STARTED);
+	ck_status(tofu_update_receiver(group, own), TOFU_SHUTDOWN_STARTED);
+	ck_assert_ptr_nonnull(*own);
+	ck_status(tofu_group_drain(group, TOFU_FOREVER), TOFU_SHUTDOWN_STARTED);
+	ck_status(tofu_group_pollable(group, &handle), TOFU_SHUTDOWN_STARTED);
+	ck_assert_int_eq(handle, TOFU_NO_SOCKET);
+	ck_status(tofu_receive(group, NULL, 0), TOFU_NOT_ALLOWED);
+}
+
+/* Whether nobody had received yet (1), something was left of what was fetched (2), or nothing had come (0). */
+START_TEST(a_group_outlives_its_engine_as_a_shell)
+{
+	int before = os_descriptors();
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine), other = side_in(engine);
+	tofu_msg *own = message(&other, TOFU_REQUEST, 1, 1, "mine");
+	intptr_t pollable;
+
+	ck_status(tofu_group_pollable(side.group, &pollable), TOFU_OK);
+	for (int i = 0; _i > 0 && i < 3; i++)
+		ck_status(tofu_update_receiver(side.group, NULL), TOFU_OK);
+	if (_i == 2) {
+		tofu_msg *first = take(&side);
+
+		tofu_msg_put(&first);
+	}
+	tofu_engine_destroy(engine);
+	expect_shell(side.group, &own);
+	expect_shell(other.group, &own);
+	ck_assert_uint_ne(os_wait(pollable, OS_READABLE, 0), 0);
+	side_down(&other);
+	side_down(&side);
+	tofu_msg_put(&own);
+	tofu_deinit();
+	ck_assert_int_eq(os_descriptors(), before);
+}
+END_TEST
+
+static void take_down(void *context)
+{
+	side_down(context);
+}
+
+/* As finalizers of other languages do, each on some thread. */
+START_TEST(an_engine_and_its_groups_are_destroyed_by_several_threads_at_once)
+{
+	enum { GROUPS = 4 };
+	int before = os_descriptors();
+
+	for (unsigned i = 0; i < rounds(200); i++) {
+		struct tofu_thread threads[GROUPS];
+		struct side sides[GROUPS];
+		tofu_engine *engine = engine_up(NULL);
+
+		for (int n = 0; n < GROUPS; n++)
+			sides[n] = side_in(engine);
+		for (int n = 0; n < GROUPS; n++)
+			ck_status(tofu_thread_start(&threads[n], take_down, &sides[n]), TOFU_OK);
+		tofu_engine_destroy(engine);
+		for (int n = 0; n < GROUPS; n++)
+			tofu_thread_join(&threads[n]);
+		tofu_deinit();
 	}
 	ck_assert_int_eq(os_descriptors(), before);
 }
@@ -715,6 +826,9 @@ static Suite *suite_of_group(void)
 	over_add(destroy, a_drain_that_waits_in_an_engine_being_destroyed_gives_shutdown_started, 1);
 	over_add(destroy, an_engine_is_destroyed_with_everything_in_flight, 1);
 	tcase_add_test(destroy, an_engine_with_nothing_in_it_is_created_and_destroyed_a_hundred_times);
+	tcase_add_test(destroy, a_wait_on_a_pollable_ends_when_the_engine_is_destroyed);
+	tcase_add_loop_test(destroy, a_group_outlives_its_engine_as_a_shell, 0, 3);
+	tcase_add_test(destroy, an_engine_and_its_groups_are_destroyed_by_several_threads_at_once);
 	over_add(destroy, messages_outlive_their_engine, 1);
 	over_add(destroy, messages_of_one_engine_may_be_posted_in_another, 1);
 	return suite;

@@ -1095,7 +1095,7 @@ START_TEST(an_engine_under_layers_that_tell_nothing_says_so)
 	eventually(atomic_load(&advised) == 1); /* told when the turn is over, that is, after the notice */
 	call_fails(&side, address, TOFU_NOT_SUPPORTED);
 	eventually(atomic_load(&advised) == 2);
-	ck_status(tofu_group_destroy(side.group), TOFU_OK);
+	side_down(&side);
 	engine_down(engine);
 	ck_assert_int_eq(os_descriptors(), before);
 	tofu_deinit();

@@ -429,8 +429,9 @@ static int destroy_engine(void *context)
 	struct pair *p = context;
 
 	made.adds = made.mods = made.dels = 0;
-	(void)tofu_group_destroy(p->client.group);
+	side_down(&p->client);
 	tofu_engine_destroy(p->client.engine);
+	side_down(&p->server);
 	return made.adds + made.mods + made.dels;
 }
 

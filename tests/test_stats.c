@@ -307,8 +307,8 @@ START_TEST(what_a_destroyed_group_held_is_not_out_any_more)
 	for (int i = 0; i < 10; i++)
 		say(&p.client, p.client_channel, TOFU_SIGNAL, 0, "never received");
 	ck_status(tofu_group_drain(p.client.group, PATIENCE_NS), TOFU_OK);
-	ck_status(tofu_group_destroy(p.server.group), TOFU_OK);
-	ck_status(tofu_group_destroy(p.client.group), TOFU_OK);
+	side_down(&p.server);
+	side_down(&p.client);
 	eventually(stats_of(p.client.engine).messages_out == 0);
 	ck_assert_uint_eq(connections_of(p.client.engine), 0);
 	ck_assert_uint_eq(stats_of(p.client.engine).channels_listening, 0);

@@ -83,12 +83,14 @@ void tofu_options_init(struct tofu_options *options);
 enum tofu_status tofu_engine_create(const struct tofu_options *options, tofu_engine **out);
 
 /**
- * Stop an engine: its channels close at once and without notices, its groups are destroyed with it, its thread ends. Threads
- * that wait in tofu_receive() or tofu_group_drain() return with TOFU_SHUTDOWN_STARTED first. What was accepted but not
- * yet written is lost to the peer: tofu_group_drain() first, or say bye. NULL is fine. In a child after fork() only memory
- * and descriptors are freed; the parent's engine is not touched.
- * Ownership: engine and groups are gone; messages that the application holds stay valid.
- * Threads:   one, not from the log callback; no other call may be under way, but waiting. Blocks: until the engine's thread has ended; never on a peer or a name server.
+ * Stop an engine: its channels close at once and without notices, its thread ends. Threads that wait in tofu_receive() or
+ * tofu_group_drain() return with TOFU_SHUTDOWN_STARTED, and so does every later call on its groups; their pollables
+ * become readable and stay so. What was accepted but not yet written is lost to the peer: tofu_group_drain() first, or say
+ * bye. NULL is fine. In a child after fork() only memory and descriptors are freed; the parent's engine is not touched.
+ * Ownership: the engine is gone; its groups are the application's still, each for tofu_group_destroy(), before or after;
+ *            messages that the application holds stay valid.
+ * Threads:   one, not from the log callback; no other call on it or its groups may be under way, but waiting and
+ *            tofu_group_destroy(). Blocks: until the engine's thread has ended; never on a peer or a name server.
  */
 void tofu_engine_destroy(tofu_engine *engine);
 
@@ -141,9 +143,9 @@ enum tofu_status tofu_engine_stats(tofu_engine *engine, struct tofu_stats *stats
  * Create a group / destroy it. Destroying closes its channels at once and without notices, frees what it had not received
  * yet, and wakes a thread that waits in it with TOFU_SHUTDOWN_STARTED. What was accepted but not yet written is lost to the
  * peer: tofu_group_drain() first, or say bye.
- * Ownership: the caller's until destroyed, or until its engine is.
- * Threads:   any; while a group is destroyed no other call on it may be under way, but waiting. Blocks: for the engine's
- *            answer.
+ * Ownership: the caller's until destroyed, also when its engine has been before.
+ * Threads:   any; while a group is destroyed no other call on it may be under way, but waiting; its engine may be destroyed
+ *            at the same time. Blocks: for the engine's answer, or its end.
  * Errors:    create: TOFU_ALLOCATION_FAILED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()), TOFU_SHUTDOWN_STARTED.
  *            destroy: TOFU_NOT_ALLOWED (NULL).
  */
@@ -199,10 +201,11 @@ enum tofu_status tofu_group_drain(tofu_group *group, int64_t timeout_ns);
 
 /**
  * Something to wait on in a foreign loop: readable (signalled) as long as tofu_receive() would not wait. Do nothing with it
- * but wait: never read, write or close it.
+ * but wait: never read, write or close it. When the engine has been destroyed it is readable for good.
  * Ownership: the group's, valid until it is destroyed. POSIX: a descriptor. Windows: a waitable HANDLE.
  * Threads:   any. Blocks: no.
- * Errors:    TOFU_LIMIT_REACHED (no descriptor to be had), TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ * Errors:    TOFU_LIMIT_REACHED (no descriptor to be had), TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in a child after
+ *            fork()).
  */
 enum tofu_status tofu_group_pollable(tofu_group *group, intptr_t *out);
 

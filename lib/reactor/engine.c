@@ -154,17 +154,8 @@ static void empty_mailbox(struct tofu_engine *e)
 	tofu_pool_put_all(tofu_mailbox_take_messages(&e->mailbox));
 }
 
-static void shut_groups(struct tofu_engine *e)
-{
-	struct tofu_list *groups = &e->reactor.groups;
-
-	if (groups->next == NULL)
-		return;
-	for (struct tofu_list *node = groups->next; node != groups; node = node->next)
-		tofu_group_shut(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
-}
-
-static void free_groups(struct tofu_engine *e)
+/* Each may be gone as soon as it is let go of. */
+static void part_groups(struct tofu_engine *e)
 {
 	struct tofu_list *groups = &e->reactor.groups;
 	struct tofu_list *node;
@@ -172,7 +163,7 @@ static void free_groups(struct tofu_engine *e)
 	if (groups->next == NULL)
 		return;
 	while ((node = tofu_list_pop(groups)) != NULL)
-		tofu_group_free(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
+		tofu_group_part(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
 }
 
 void tofu_engine_destroy(tofu_engine *e)
@@ -189,10 +180,9 @@ void tofu_engine_destroy(tofu_engine *e)
 	} else {
 		tofu_reactor_stop(&e->reactor);
 		tofu_resolver_destroy(e->resolver);
-		shut_groups(e);
 	}
-	empty_mailbox(e);
-	free_groups(e);
+	empty_mailbox(e); /* first: what a group has in there goes with the group */
+	part_groups(e);
 	tofu_pool_destroy(e->pool); /* first: a message that comes back meanwhile wakes the reactor's poller */
 	tofu_reactor_fini(&e->reactor);
 	tofu_registry_fini(&e->registry);
@@ -302,8 +292,6 @@ enum tofu_status tofu_group_create(tofu_engine *e, tofu_group **out)
 
 enum tofu_status tofu_group_destroy(tofu_group *g)
 {
-	struct tofu_errand errand = { .group = g };
-
 	if (g == NULL)
 		return TOFU_NOT_ALLOWED;
 	if (g->generation !=
@@ -313,7 +301,7 @@ enum tofu_status tofu_group_destroy(tofu_group *g)
 		return TOFU_OK;
 	}
 	tofu_group_shut(g);
-	tofu_engine_errand(g->engine, &errand, tofu_reactor_end_group);
+	tofu_group_leave(g);
 	tofu_group_free(g);
 	return TOFU_OK;
 }

@@ -12,6 +12,17 @@
 #include "reactor/engine.h"
 #include "reactor/group.h"
 
+static bool is_inherited(const struct tofu_group *g)
+{
+	return g->generation != tofu_plat_fork_generation();
+}
+
+/* NULL: there is none any more. It does not end while it is looked at, but see tofu_group_leave(). */
+static struct tofu_engine *engine_of(const struct tofu_group *g)
+{
+	return atomic_load_explicit(&g->engine, memory_order_relaxed);
+}
+
 enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out)
 {
 	struct tofu_group *g = calloc(1, sizeof *g);
@@ -20,7 +31,8 @@ enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group *
 	*out = NULL;
 	if (g == NULL)
 		return TOFU_ALLOCATION_FAILED;
-	g->engine = engine;
+	atomic_init(&g->engine, engine);
+	g->end.run = tofu_reactor_end_group;
 	g->generation = engine->generation;
 	g->pollable = (struct tofu_event){ TOFU_NO_SOCKET, TOFU_NO_SOCKET };
 	tofu_list_init(&g->channels);
@@ -105,6 +117,55 @@ void tofu_group_shut(struct tofu_group *g)
 	tofu_mutex_unlock(&g->lock);
 }
 
+/*
+ * The command is handed in under the lock: an engine that ends takes the lock before it goes, so it is there for as long as
+ * that takes.
+ */
+void tofu_group_leave(struct tofu_group *g)
+{
+	struct tofu_engine *e;
+
+	tofu_mutex_lock(&g->lock);
+	e = engine_of(g);
+	if (e != NULL && tofu_mailbox_command(&e->mailbox, &g->end))
+		tofu_engine_wake(e);
+	while (!g->ended)
+		(void)tofu_cond_wait_until(&g->settling, &g->lock, TOFU_FOREVER);
+	tofu_mutex_unlock(&g->lock);
+}
+
+void tofu_group_ended(struct tofu_group *g)
+{
+	tofu_mutex_lock(&g->lock);
+	g->ended = true;
+	tofu_cond_broadcast(&g->settling);
+	tofu_mutex_unlock(&g->lock);
+}
+
+/* In a child of fork() the pollable is the parent's, too, and the lock may be anybody's. */
+void tofu_group_part(struct tofu_group *g)
+{
+	struct tofu_msg_queue inbox;
+
+	if (is_inherited(g)) {
+		atomic_store_explicit(&g->engine, NULL, memory_order_relaxed);
+		return;
+	}
+	tofu_msg_queue_put(&g->batch);
+	tofu_mutex_lock(&g->lock);
+	inbox = g->inbox;
+	g->inbox = (struct tofu_msg_queue){ 0 };
+	atomic_store_explicit(&g->engine, NULL, memory_order_relaxed);
+	g->closed = true;
+	g->ended = true;
+	if (atomic_load(&g->has_pollable))
+		tofu_event_raise(&g->pollable);
+	tofu_cond_broadcast(&g->arrived);
+	tofu_cond_broadcast(&g->settling);
+	tofu_mutex_unlock(&g->lock);
+	tofu_msg_queue_put(&inbox);
+}
+
 /* The last one out tells whoever waits for that. With the lock. */
 static void leave(struct tofu_group *g)
 {
@@ -139,7 +200,7 @@ static struct tofu_msg *take_one(struct tofu_group *g)
 /* The receiving thread only, with the lock. */
 static void clear_if_empty(struct tofu_group *g)
 {
-	if (g->taken.head == NULL && g->inbox.head == NULL && atomic_load(&g->has_pollable))
+	if (g->taken.head == NULL && g->inbox.head == NULL && !g->closed && atomic_load(&g->has_pollable))
 		tofu_event_clear(&g->pollable);
 }
 
@@ -166,9 +227,9 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 {
 	if (out != NULL)
 		*out = NULL;
-	if (g == NULL || out == NULL || g->generation != tofu_plat_fork_generation())
+	if (g == NULL || out == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
-	if (g->taken.head == NULL)
+	if (g->taken.head == NULL || engine_of(g) == NULL)
 		return receive_batch(g, out, timeout_ns);
 	*out = take_one(g);
 	if (g->taken.head == NULL) {
@@ -191,10 +252,12 @@ enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
 {
 	enum tofu_status status = TOFU_OK;
 
-	if (g == NULL || out == NULL || g->generation != tofu_plat_fork_generation())
+	if (g == NULL || out == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
 	tofu_mutex_lock(&g->lock);
-	if (!atomic_load(&g->has_pollable)) {
+	if (g->closed) {
+		status = TOFU_SHUTDOWN_STARTED;
+	} else if (!atomic_load(&g->has_pollable)) {
 		status = tofu_event_init(&g->pollable);
 		if (status == TOFU_OK) {
 			atomic_store(&g->has_pollable, true);
@@ -211,12 +274,16 @@ enum tofu_status tofu_update_receiver(tofu_group *g, tofu_msg **msg)
 {
 	struct tofu_msg *m = msg != NULL ? *msg : NULL;
 	enum tofu_status status = TOFU_OK;
+	struct tofu_engine *e;
 	bool made = false;
 
-	if (g == NULL || g->generation != tofu_plat_fork_generation())
+	if (g == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
+	e = engine_of(g);
+	if (e == NULL)
+		return TOFU_SHUTDOWN_STARTED;
 	if (m == NULL) {
-		m = tofu_pool_get_notice(g->engine->pool);
+		m = tofu_pool_get_notice(e->pool);
 		if (m == NULL)
 			return TOFU_ALLOCATION_FAILED;
 		m->header.opcode = TOFU_SIGNAL;
@@ -260,8 +327,10 @@ enum tofu_status tofu_group_drain(tofu_group *g, int64_t timeout_ns)
 	bool in_time = timeout_ns != 0;
 	enum tofu_status status = TOFU_OK;
 
-	if (g == NULL || g->generation != tofu_plat_fork_generation())
+	if (g == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
+	if (engine_of(g) == NULL)
+		return TOFU_SHUTDOWN_STARTED;
 	tofu_mutex_lock(&g->lock);
 	g->inside++;
 	while (under_way(g) && !g->closed && in_time)

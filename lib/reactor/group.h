@@ -6,6 +6,9 @@
  * A group is a mailbox in the other direction: the reactor collects what a group gets in a turn (batch) and hands it over in
  * one go (inbox); the thread that receives takes all of it in one go, too (taken). So there is one short lock per batch on
  * either side, and a wake-up only for a receiver that waits.
+ *
+ * A group is the application's, and stays until tofu_group_destroy() frees it. An engine that ends before lets go of it
+ * (tofu_group_part()): what is left is a shell without an engine, on which every call gives TOFU_SHUTDOWN_STARTED.
  */
 
 #include <stdatomic.h>
@@ -15,20 +18,22 @@
 #include "message/message.h"
 #include "platform/platform.h"
 #include "reactor/list.h"
+#include "reactor/mailbox.h"
 
 struct tofu_engine;
-struct tofu_errand;
 
 struct tofu_group {
-	struct tofu_engine *engine;
-	unsigned generation; /* of fork() */
+	struct tofu_engine *_Atomic engine; /* NULL: it has ended; written under the lock */
+	unsigned generation;                /* of fork() */
 
-	struct tofu_mutex lock; /* the next five */
+	struct tofu_mutex lock; /* the next seven */
 	struct tofu_cond arrived;
 	struct tofu_cond settling;
 	struct tofu_msg_queue inbox;
-	unsigned inside; /* threads that wait in it */
-	bool closed;     /* nothing arrives any more */
+	unsigned inside;         /* threads that wait in it */
+	bool closed;             /* nothing arrives any more */
+	bool ended;              /* the engine has let go of it */
+	struct tofu_command end; /* asks the engine to */
 
 	struct tofu_msg_queue taken; /* the receiving thread's */
 	atomic_bool left;            /* is there something in it? For others to see */
@@ -49,7 +54,7 @@ struct tofu_group {
 	uint64_t batch_settled;
 	bool drought;             /* it was told pool_empty, and no message has reached it since */
 	bool mute;                /* it is being destroyed: give it nothing more */
-	struct tofu_errand *end;  /* whoever destroys it waits for this */
+	bool leaving;             /* with the last of its channels the engine lets go of it */
 	struct tofu_list touched; /* has something for it in this turn */
 	struct tofu_list of_reactor;
 };
@@ -63,5 +68,11 @@ void tofu_group_collect(struct tofu_group *g, struct tofu_msg *m);
 void tofu_group_deliver(struct tofu_group *g);
 /** Nothing arrives any more; waiting threads leave, and when this returns they have. */
 void tofu_group_shut(struct tofu_group *g);
+/** Have the engine end the group's channels and let go of it, unless it has ended by itself; returns when that is done. */
+void tofu_group_leave(struct tofu_group *g);
+/** The engine has let go of it: whoever destroys it may free it from here on. */
+void tofu_group_ended(struct tofu_group *g);
+/** The engine ends, and is nobody's any more: let go of a group that may live on. */
+void tofu_group_part(struct tofu_group *g);
 
 #endif

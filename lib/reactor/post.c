@@ -52,9 +52,9 @@ static enum tofu_status check(const struct tofu_msg *m)
 }
 
 /* A channel of its own, with the opening message counted in. */
-static enum tofu_status enter_new(struct tofu_group *g, const struct tofu_msg *m, uint16_t *number)
+static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m,
+                                  uint16_t *number)
 {
-	struct tofu_engine *e = g->engine;
 	struct tofu_msg *farewell = tofu_pool_get_notice(e->pool);
 	struct tofu_chan *c;
 	enum tofu_status status;
@@ -74,9 +74,8 @@ static enum tofu_status enter_new(struct tofu_group *g, const struct tofu_msg *m
 	return TOFU_OK;
 }
 
-static enum tofu_status enter_open(struct tofu_group *g, const struct tofu_msg *m)
+static enum tofu_status enter_open(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m)
 {
-	struct tofu_engine *e = g->engine;
 	struct tofu_chan *c = tofu_registry_find(&e->registry, m->header.channel);
 	bool urgent = m->header.opcode == TOFU_BYE_SIGNAL;
 	uint64_t gate;
@@ -105,11 +104,11 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	status = check(m);
 	if (status != TOFU_OK)
 		return status;
-	e = g->engine;
-	if (atomic_load_explicit(&e->stopping, memory_order_relaxed))
+	e = atomic_load_explicit(&g->engine, memory_order_relaxed);
+	if (e == NULL || atomic_load_explicit(&e->stopping, memory_order_relaxed))
 		return TOFU_SHUTDOWN_STARTED;
 	number = m->header.channel;
-	status = number == 0 ? enter_new(g, m, &number) : enter_open(g, m);
+	status = number == 0 ? enter_new(e, g, m, &number) : enter_open(e, g, m);
 	if (status != TOFU_OK)
 		return status;
 

@@ -136,21 +136,18 @@ void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
 	tofu_engine_errand_done(e, errand);
 }
 
-void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g)
+void tofu_reactor_group_ended(struct tofu_group *g)
 {
-	struct tofu_errand *errand = g->end;
-
-	if (errand == NULL || !tofu_list_empty(&g->channels))
+	if (!g->leaving || !tofu_list_empty(&g->channels))
 		return;
 	tofu_list_remove(&g->touched);
 	tofu_list_remove(&g->of_reactor);
-	tofu_engine_errand_done(r->engine, errand); /* g may be gone from here on */
+	tofu_group_ended(g);
 }
 
 void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command)
 {
-	struct tofu_errand *errand = (struct tofu_errand *)(void *)command;
-	struct tofu_group *g = errand->group;
+	struct tofu_group *g = TOFU_LIST_OWNER(command, struct tofu_group, end);
 	struct tofu_list *next;
 
 	g->mute = true;
@@ -158,8 +155,8 @@ void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command)
 		next = node->next;
 		tofu_chan_close(&e->reactor, TOFU_LIST_OWNER(node, struct tofu_chan, of_group), TOFU_SHUTDOWN_STARTED);
 	}
-	g->end = errand; /* now, or with the last channel that still awaits a message on its way */
-	tofu_reactor_group_ended(&e->reactor, g);
+	g->leaving = true; /* now, or with the last channel that still awaits a message on its way */
+	tofu_reactor_group_ended(g);
 }
 
 /* --- the steps of a turn, in their order --- */

@@ -169,7 +169,7 @@ void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const c
 /** A command of tofu_group_destroy(): end every channel of the group, then forget it. */
 void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command);
 /** A channel of the group is gone: was it the last that the end of the group waits for? */
-void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g);
+void tofu_reactor_group_ended(struct tofu_group *g);
 /** A command of tofu_group_create(). */
 void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command);
 

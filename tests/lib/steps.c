@@ -136,12 +136,22 @@ tofu_engine *engine_up(const struct tofu_options *or_null)
 	return engine;
 }
 
-void engine_down(tofu_engine *engine)
+/* Those that are up; a place is free without a group. */
+static struct side sides[256];
+static struct tofu_mutex sides_lock = TOFU_MUTEX_INITIALIZER;
+
+static bool swap_side(const struct side *from, const struct side *to)
 {
-	if (engine == NULL)
-		return;
-	tofu_engine_destroy(engine);
-	tofu_deinit();
+	bool found = false;
+
+	tofu_mutex_lock(&sides_lock);
+	for (size_t i = 0; i < sizeof sides / sizeof sides[0] && !found; i++) {
+		found = sides[i].engine == from->engine && sides[i].group == from->group;
+		if (found)
+			sides[i] = *to;
+	}
+	tofu_mutex_unlock(&sides_lock);
+	return found;
 }
 
 struct side side_in(tofu_engine *engine)
@@ -149,7 +159,27 @@ struct side side_in(tofu_engine *engine)
 	struct side side = { .engine = engine };
 
 	works(tofu_group_create(engine, &side.group));
+	must(swap_side(&(struct side){ 0 }, &side), "too many groups");
 	return side;
+}
+
+void side_down(const struct side *side)
+{
+	struct side s = *side;
+
+	must(swap_side(&s, &(struct side){ 0 }), "no such group");
+	works(tofu_group_destroy(s.group));
+}
+
+void engine_down(tofu_engine *engine)
+{
+	if (engine == NULL)
+		return;
+	tofu_engine_destroy(engine);
+	for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++)
+		if (sides[i].engine == engine)
+			side_down(&sides[i]);
+	tofu_deinit();
 }
 
 struct tofu_stats stats_of(tofu_engine *engine)

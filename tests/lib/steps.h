@@ -86,10 +86,11 @@ struct side {
 struct tofu_options options_with_pool(uint32_t messages);
 /** tofu_init() and an engine with both transports. */
 tofu_engine *engine_up(const struct tofu_options *or_null);
-/** The engine, then tofu_deinit(). NULL is fine. */
+/** The engine, what side_in() made in it, then tofu_deinit(). NULL is fine. */
 void engine_down(tofu_engine *engine);
-/** One more group. */
+/** One more group, until side_down() or engine_down(). */
 struct side side_in(tofu_engine *engine);
+void side_down(const struct side *side);
 struct tofu_stats stats_of(tofu_engine *engine);
 /** Channels that are neither free nor listening. */
 uint32_t connections_of(tofu_engine *engine);

@@ -164,12 +164,16 @@ static bool talk(tofu_engine *engine)
 	tofu_group *server = NULL, *client = NULL;
 	char address[256];
 	uint16_t channel = 0;
+	bool good;
 
-	return ok(tofu_engine_register(engine, loud()), "register") &&
+	good = ok(tofu_engine_register(engine, loud()), "register") &&
 	       ok(tofu_group_create(engine, &server), "group") && ok(tofu_group_create(engine, &client), "group") &&
 	       listen_somewhere(engine, server, address, sizeof address) &&
 	       hello(engine, server, client, address, &channel) && echo(engine, server, client, channel) &&
-	       bye(engine, server, client, channel); /* the groups go with the engine */
+	       bye(engine, server, client, channel);
+	(void)tofu_group_destroy(client);
+	(void)tofu_group_destroy(server);
+	return good;
 }
 
 /* Every link that was opened was closed, and every byte that was sent was received. */
