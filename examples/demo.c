@@ -141,7 +141,7 @@ static void open_party(struct party *p)
 {
 	struct tofu_options options;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.pool_initial = 16384;   /* more than is ever held: the two parties cannot starve each other */
 	options.send_queue_max = 16384; /* likewise: post need not wait */
 	options.send_queue_max_bytes = UINT64_C(64) << 20;

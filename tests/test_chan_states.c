@@ -202,7 +202,7 @@ START_TEST(handshake_time_that_runs_out_while_the_pool_is_empty_does_not_stop_th
 	struct raw peer;
 	tofu_msg *held, *msg;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.pool_initial = options.pool_max = 1;
 	options.handshake_timeout_ms = 100;
 	side = side_in(engine_up(&options));

@@ -289,7 +289,7 @@ static tofu_engine *engine_that_logs(tofu_log_fn *log, struct logger *l)
 	struct side side;
 	struct raw peer;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.log = log;
 	options.log_context = l;
 	engine = engine_up(&options);

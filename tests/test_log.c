@@ -139,7 +139,7 @@ static tofu_engine *logging_engine(tofu_log_fn *log, void *context)
 {
 	struct tofu_options options;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.log = log;
 	options.log_context = context;
 	forget();

@@ -1084,7 +1084,7 @@ START_TEST(an_engine_under_layers_that_tell_nothing_says_so)
 	ck_status(tofu_init(), TOFU_OK);
 	afd_doubles_reset();
 	before = os_descriptors();
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.log = note_advice;
 	engine = engine_up(&options);
 	side = side_in(engine);

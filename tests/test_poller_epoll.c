@@ -440,7 +440,7 @@ START_TEST(an_engine_destroyed_in_a_child_goes_on_in_the_parent)
 	struct tofu_options options;
 	struct pair p;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.poller = TOFU_POLLER_EPOLL;
 	pair_open(&p, _i, &options);
 	ck_assert_int_eq(os_in_fork(destroy_engine, &p), 0);

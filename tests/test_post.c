@@ -41,6 +41,10 @@ static const struct wrong_post wrong_posts[] = {
 	{ "more on a ByeRequest",              TOFU_INVALID_MORE_USAGE,     TOFU_BYE_REQUEST,      1, 1, OWN_CHANNEL, NULL, NULL },
 	{ "more on a ByeResponse",             TOFU_INVALID_MORE_USAGE,     TOFU_BYE_RESPONSE,     1, 1, OWN_CHANNEL, NULL, NULL },
 	{ "more on a ByeSignal",               TOFU_INVALID_MORE_USAGE,     TOFU_BYE_SIGNAL,       1, 1, OWN_CHANNEL, NULL, NULL },
+	{ "more 2 on a Request",               TOFU_INVALID_MORE_USAGE,     TOFU_REQUEST,          2, 0, OWN_CHANNEL, NULL, NULL },
+	{ "more 3 on a Response",              TOFU_INVALID_MORE_USAGE,     TOFU_RESPONSE,         3, 1, OWN_CHANNEL, NULL, NULL },
+	{ "more 255 on a Signal",              TOFU_INVALID_MORE_USAGE,     TOFU_SIGNAL,           255, 0, OWN_CHANNEL, NULL, NULL },
+	{ "more 2 on a ByeRequest",            TOFU_INVALID_MORE_USAGE,     TOFU_BYE_REQUEST,      2, 1, OWN_CHANNEL, NULL, NULL },
 	{ "more on a WelcomeRequest",          TOFU_INVALID_MORE_USAGE,     TOFU_WELCOME_REQUEST,  1, 0, NO_CHANNEL,  "~listen_on", "tcp|127.0.0.1|0" },
 	{ "a Request on channel 0",            TOFU_INVALID_CHANNEL_NUMBER, TOFU_REQUEST,          0, 0, NO_CHANNEL,  NULL, NULL },
 	{ "a Signal on channel 0",             TOFU_INVALID_CHANNEL_NUMBER, TOFU_SIGNAL,           0, 0, NO_CHANNEL,  NULL, NULL },
@@ -295,7 +299,8 @@ START_TEST(ids_are_sequential_over_all_engines_of_the_process)
 		struct pair *p = i % 2 != 0 ? &one : &two;
 
 		ck_assert_uint_eq(say(&p->client, p->client_channel, TOFU_SIGNAL, 0, NULL).id, last + 1);
-		last++;
+		ck_assert_uint_eq(tofu_next_id(), last + 2);
+		last += 2;
 	}
 	engine_down(two.client.engine);
 	pair_close(&one);
@@ -318,6 +323,8 @@ static void post_many(void *context)
 		tofu_msg *msg = message(&poster->p->client, TOFU_SIGNAL, poster->p->client_channel, 0, NULL);
 		struct tofu_header h;
 
+		if (i % 2 != 0)
+			tofu_msg_header(msg)->id = tofu_next_id();
 		while (tofu_post(poster->p->client.group, &msg, &h) == TOFU_WOULD_BLOCK)
 			os_pause();
 		poster->ids[i] = h.id;

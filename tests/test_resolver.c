@@ -452,7 +452,7 @@ START_TEST(lookup_that_outlasts_the_handshake_time_ends_with_timeout)
 	struct tofu_header hello;
 	int64_t before = tofu_plat_now_ns();
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.handshake_timeout_ms = 100;
 	side = up(&options);
 	hello = call(&side, "door|wait:127.0.0.1|1", NULL);
@@ -508,7 +508,7 @@ static struct tofu_options hurried(uint32_t handshake_timeout_ms)
 {
 	struct tofu_options options;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.handshake_timeout_ms = handshake_timeout_ms;
 	return options;
 }

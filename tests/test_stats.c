@@ -260,7 +260,7 @@ START_TEST(pool_counts_hits_misses_and_what_is_out)
 	tofu_msg *msgs[4];
 	struct tofu_stats s;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.pool_initial = options.pool_max = 2;
 	engine = engine_up(&options);
 	for (int i = 0; i < 2; i++)

@@ -30,18 +30,18 @@ static const int no_status[] = { -1, STATUS_NR, 255, 1 << 20 };
 START_TEST(every_number_has_its_name)
 {
 	ck_assert_int_eq(STATUS_NR, TOFU_LIMIT_REACHED + 1);
-	ck_assert_str_eq(tofu_status_name((enum tofu_status)_i), names[_i]);
+	ck_assert_str_eq(tofu_status_name(_i), names[_i]);
 }
 END_TEST
 
 START_TEST(every_number_has_a_sentence_of_its_own)
 {
-	const char *text = tofu_strerror((enum tofu_status)_i);
+	const char *text = tofu_strerror(_i);
 
 	ck_assert_uint_ge(strlen(text), 6);
-	ck_assert_str_ne(text, tofu_strerror((enum tofu_status)STATUS_NR));
+	ck_assert_str_ne(text, tofu_strerror(STATUS_NR));
 	for (int other = 0; other < STATUS_NR; other++)
-		ck_assert(other == _i || strcmp(text, tofu_strerror((enum tofu_status)other)) != 0);
+		ck_assert(other == _i || strcmp(text, tofu_strerror(other)) != 0);
 }
 END_TEST
 
@@ -58,8 +58,8 @@ END_TEST
 
 START_TEST(a_number_that_is_none_is_called_unknown)
 {
-	ck_assert_str_eq(tofu_status_name((enum tofu_status)no_status[_i]), "unknown_status");
-	ck_assert_ptr_nonnull(tofu_strerror((enum tofu_status)no_status[_i]));
+	ck_assert_str_eq(tofu_status_name(no_status[_i]), "unknown_status");
+	ck_assert_ptr_nonnull(tofu_strerror(no_status[_i]));
 }
 END_TEST
 

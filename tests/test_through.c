@@ -410,7 +410,7 @@ START_TEST(message_that_its_poster_wrote_starts_the_idle_clock_anew)
 	struct raw peer;
 	uint16_t channel;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.idle_timeout_ms = 3600 * 1000;
 	side = side_in(engine_up(&options));
 	channel = connect_noting(&side, &peer).channel;
@@ -434,7 +434,7 @@ START_TEST(send_ready_for_which_the_poster_has_no_memory_comes_from_the_engine)
 	struct raw peer;
 	tofu_msg *msg;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.send_queue_max = 1;
 	side = side_in(engine_up(&options));
 	crowded = connect_noting(&side, &peer).channel;

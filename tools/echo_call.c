@@ -416,7 +416,7 @@ static int call(struct call *c)
 {
 	struct tofu_options wanted;
 
-	tofu_options_init(&wanted);
+	tofu_options_init(&wanted, sizeof wanted);
 	wanted.pool_initial = (c->window + 1) * c->options->connections + POOL_SPARE;
 	wanted.poller = c->options->poller;
 	wanted.log = c->options->verbose ? tofu_say_log : NULL;

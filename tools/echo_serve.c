@@ -285,7 +285,7 @@ int tofu_echo_serve(const struct echo_options *options)
 		tofu_say_wrong(TOFU_ALLOCATION_FAILED, "cannot start");
 		return ECHO_FAILED;
 	}
-	tofu_options_init(&wanted);
+	tofu_options_init(&wanted, sizeof wanted);
 	wanted.poller = options->poller;
 	wanted.log = options->verbose ? tofu_say_log : NULL;
 	if (!tofu_end_open(&s.end, &wanted)) {

@@ -65,7 +65,7 @@ static void choose(const struct perf_options *o, uint32_t lines, struct tofu_opt
 	uint32_t busy = o->work == PERF_CONNECTIONS ? 1 : lines;
 	uint64_t pool = (uint64_t)queue * busy + POOL_SPARE;
 
-	tofu_options_init(wanted);
+	tofu_options_init(wanted, sizeof *wanted);
 	wanted->send_queue_max = clamp(queue, QUEUE_LEAST, 32767);
 	wanted->pool_initial = pool < POOL_MOST ? (uint32_t)pool : POOL_MOST;
 	wanted->pool_max = wanted->pool_initial;

@@ -203,7 +203,7 @@ bool tofu_perf_server_open(struct perf_server *s, const struct perf_options *opt
 {
 	struct tofu_options wanted;
 
-	tofu_options_init(&wanted);
+	tofu_options_init(&wanted, sizeof wanted);
 	wanted.pool_initial = SERVER_POOL;
 	wanted.pool_max = SERVER_POOL_MAX;
 	wanted.poller = options->poller;

@@ -68,15 +68,21 @@ struct tofu_options {
 };
 /* clang-format on */
 
-/** Fill in the size and zero everything else, that is, choose every default. */
-void tofu_options_init(struct tofu_options *options);
+/**
+ * Set size and zero the rest, that is, choose every default. No byte beyond size is written.
+ * Units:   size is sizeof(struct tofu_options) as the program was compiled; it may be less or more than the library's. Less
+ *          than the first field has, or NULL: nothing happens.
+ * Threads: any. Blocks: no.
+ */
+void tofu_options_init(struct tofu_options *options, size_t size);
 
 /**
  * Start an engine and its thread. options may be NULL (all defaults); it is copied.
  * Ownership: *out is the caller's, for tofu_engine_destroy(); NULL on failure.
  * Threads:   any. Blocks: no longer than it takes to start a thread.
- * Errors:    TOFU_NOT_INITIALIZED (no tofu_init()), TOFU_NOT_ALLOWED (out NULL, size 0, a field out of range),
- *            TOFU_NOT_SUPPORTED (this poller, or the one that TOFU_POLLER names, is not in this build),
+ * Errors:    TOFU_NOT_INITIALIZED (no tofu_init()), TOFU_NOT_ALLOWED (out NULL, size less than its own field, a field out of range),
+ *            TOFU_NOT_SUPPORTED (this poller, or the one that TOFU_POLLER names, is not in this build; or a newer program
+ *            chooses something that this library does not know: not all is zero beyond its struct),
  *            TOFU_PERMISSION_DENIED (the process may not use this poller: Windows, in a sandbox),
  *            TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED (no thread or no descriptor to be had).
  */
@@ -99,8 +105,8 @@ void tofu_engine_destroy(tofu_engine *engine);
  * Ownership: transport must stay valid as long as the engine.
  * Threads:   any. Blocks: no.
  * Errors:    TOFU_NOT_SUPPORTED (built for another TOFU_TRANSPORT_ABI), TOFU_NOT_ALLOWED (NULL, or in a child after fork(); a
- *            required operation missing; a scheme that is missing, empty, longer than 15 bytes, registered before, or has
- *            a '|' in it), TOFU_LIMIT_REACHED (more than 16), TOFU_SHUTDOWN_STARTED.
+ *            required operation missing; a scheme that is missing, that no address can begin with, or that is registered
+ *            already), TOFU_LIMIT_REACHED (more than 16), TOFU_SHUTDOWN_STARTED.
  */
 enum tofu_status tofu_engine_register(tofu_engine *engine, const struct tofu_transport *transport);
 
@@ -163,7 +169,7 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
  * Threads:   any, at the same time. Blocks: no.
  * Units:     text headers and body of at most 65535 bytes each.
  * Errors:    TOFU_NULL_MESSAGE; TOFU_INVALID_OP_CODE (not one that an application posts); TOFU_INVALID_MESSAGE_ID (a response
- *            with id 0); TOFU_INVALID_MORE_USAGE; TOFU_INVALID_CHANNEL_NUMBER (0, not open, or not 0 where one is opened);
+ *            with id 0); TOFU_INVALID_MORE_USAGE (not 0 or 1, or 1 on one that is not regular); TOFU_INVALID_CHANNEL_NUMBER (0, not open, or not 0 where one is opened);
  *            TOFU_INVALID_MCHN_GROUP (another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
  *            WelcomeRequest); TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is
  *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had);

@@ -48,7 +48,7 @@ struct tofu_header {
 	uint16_t channel; /* 1..65534; 0: not assigned yet */
 	uint8_t opcode;   /* enum tofu_opcode */
 	uint8_t origin;   /* enum tofu_origin; set by the engine */
-	uint8_t more;     /* 1: others of the same id follow; regular messages only */
+	uint8_t more;     /* 0 or 1: others of the same id follow; regular messages only */
 	uint8_t status;   /* enum tofu_status; set by the engine */
 };
 
@@ -84,6 +84,13 @@ void tofu_msg_put(tofu_msg **msg);
  * Errors:    TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE, TOFU_NOT_ALLOWED (out NULL).
  */
 enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out);
+
+/**
+ * An id for a message that is still to be posted: the next one of the process, as tofu_post() assigns it where the id is 0. Never
+ * 0, and no other call nor post of this process gets the same; a child after fork() goes on where its parent was.
+ * Threads: any, at the same time. Blocks: no.
+ */
+uint64_t tofu_next_id(void);
 
 /** The binary header, to read and to write. Valid as long as the message; NULL only for NULL. */
 struct tofu_header *tofu_msg_header(tofu_msg *msg);

@@ -59,18 +59,18 @@ enum tofu_status {
 };
 
 /**
- * The name of a status, for logs and tests: "peer_disconnected".
+ * The name of a status, for logs and tests: "peer_disconnected". An int, so that a header's status fits as it is.
  * Ownership: static text, never freed; "unknown_status" for a number that is none.
  * Threads:   any. Blocks: no.
  */
-const char *tofu_status_name(enum tofu_status status);
+const char *tofu_status_name(int status);
 
 /**
  * A sentence for people: "the peer or the network went away".
  * Ownership: static text, never freed, never NULL.
  * Threads:   any. Blocks: no.
  */
-const char *tofu_strerror(enum tofu_status status);
+const char *tofu_strerror(int status);
 
 #ifdef __cplusplus
 }

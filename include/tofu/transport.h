@@ -67,7 +67,7 @@ struct tofu_link {
  */
 struct tofu_transport {
 	uint32_t abi;       /* TOFU_TRANSPORT_ABI */
-	const char *scheme; /* what addresses start with, before the first '|': "tcp"; no '|' in it, at most 15 bytes */
+	const char *scheme; /* what addresses start with, before the first '|': "tcp"; 1 to 15 of A-Z a-z 0-9 + - . _ */
 
 	/**
 	 * Turn the rest of an address (after "scheme|") into one or more system addresses, best first. With may_block 0 it

@@ -33,6 +33,13 @@ static size_t scheme_len(const char *text, size_t len)
 	return n <= TOFU_SCHEME_MAX ? n : 0;
 }
 
+bool tofu_address_is_scheme(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len > 0 && scheme_len(text, len) == len;
+}
+
 /* No control bytes (one would end the header, or the string), no space at the end (it would be cut off). */
 static bool is_clean(const char *text, size_t len)
 {

@@ -70,16 +70,22 @@ static inline unsigned char *tofu_msg_headers_data(const struct tofu_msg *m)
 	return m->headers_grown ? m->grown_headers.data : (unsigned char *)m->small + m->small_body;
 }
 
+/** Where the first of its two lines is, as a number: with NULL, or a message that is there no more, an offset would be undefined. */
+static inline uintptr_t tofu_msg_line(const struct tofu_msg *m)
+{
+	return (uintptr_t)m + offsetof(struct tofu_msg, next);
+}
+
 /**
  * Another core has written it, and it will be looked at soon: all of a message with a body of up to 64 bytes. NULL is fine, and
  * so is a message that is there no more: nothing is read.
  */
 static inline void tofu_msg_expect(const struct tofu_msg *m)
 {
-	const char *line = (const char *)m + offsetof(struct tofu_msg, next);
+	uintptr_t line = tofu_msg_line(m);
 
-	__builtin_prefetch(line);
-	__builtin_prefetch(line + TOFU_CACHE_LINE);
+	__builtin_prefetch((const void *)line);
+	__builtin_prefetch((const void *)(line + TOFU_CACHE_LINE));
 }
 
 /** How many messages may be on their way between cores at once: enough to hide how long one of them takes. */
@@ -88,10 +94,10 @@ enum { TOFU_AHEAD = 8 };
 /** The same for who will write it: the other cores give up their copies now, and not when it is written. */
 static inline void tofu_msg_claim(const struct tofu_msg *m)
 {
-	const char *line = (const char *)m + offsetof(struct tofu_msg, next);
+	uintptr_t line = tofu_msg_line(m);
 
-	__builtin_prefetch(line, 1);
-	__builtin_prefetch(line + TOFU_CACHE_LINE, 1);
+	__builtin_prefetch((const void *)line, 1);
+	__builtin_prefetch((const void *)(line + TOFU_CACHE_LINE), 1);
 }
 
 /** A queue of messages, linked by next. All zero is the empty queue. It owns what is in it. */
@@ -177,6 +183,8 @@ const char *tofu_address_header(unsigned opcode);
 
 enum { TOFU_SCHEME_MAX = 15, TOFU_ADDRESS_MAX = 512 };
 
+/** Can an address begin with it? Letters, digits, + - . _, at most TOFU_SCHEME_MAX of them, and not none. */
+bool tofu_address_is_scheme(const char *text);
 /**
  * Split "scheme|rest" (len bytes, not terminated) into terminated copies. TOFU_INVALID_ADDRESS if it is not of this
  * form, and both are "".

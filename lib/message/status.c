@@ -60,17 +60,17 @@
 	case TOFU_##status:                                                                                            \
 		return text;
 
-const char *tofu_status_name(enum tofu_status status)
+const char *tofu_status_name(int status)
 {
-	switch (status) {
+	switch ((enum tofu_status)status) {
 		STATUSES(NAME_OF)
 	}
 	return "unknown_status";
 }
 
-const char *tofu_strerror(enum tofu_status status)
+const char *tofu_strerror(int status)
 {
-	switch (status) {
+	switch ((enum tofu_status)status) {
 		STATUSES(TEXT_OF)
 	}
 	return "this number is no status";

@@ -20,6 +20,17 @@ static bool fill_in(uint32_t *field, uint32_t otherwise, uint32_t most)
 	return *field <= most;
 }
 
+/* Does a newer program's longer struct say anything beyond ours? */
+static bool says_more(const struct tofu_options *from)
+{
+	const unsigned char *bytes = (const unsigned char *)from;
+
+	for (size_t i = sizeof *from; i < from->size; i++)
+		if (bytes[i] != 0)
+			return true;
+	return false;
+}
+
 /* Every default in place; an older, shorter struct is zero beyond its end, that is, default. */
 static enum tofu_status effective_options(const struct tofu_options *from, struct tofu_options *o)
 {
@@ -27,8 +38,10 @@ static enum tofu_status effective_options(const struct tofu_options *from, struc
 
 	memset(o, 0, sizeof *o);
 	if (from != NULL) {
-		if (from->size == 0)
+		if (from->size < sizeof from->size)
 			return TOFU_NOT_ALLOWED;
+		if (says_more(from))
+			return TOFU_NOT_SUPPORTED;
 		memcpy(o, from, from->size < sizeof *o ? from->size : sizeof *o);
 	}
 	o->size = sizeof *o;
@@ -50,12 +63,12 @@ const char *tofu_version(void)
 	return PACKAGE_VERSION;
 }
 
-void tofu_options_init(struct tofu_options *options)
+void tofu_options_init(struct tofu_options *options, size_t size)
 {
-	if (options == NULL)
+	if (options == NULL || size < sizeof options->size)
 		return;
-	memset(options, 0, sizeof *options);
-	options->size = sizeof *options;
+	memset(options, 0, size);
+	options->size = size;
 }
 
 void tofu_engine_wake(struct tofu_engine *e)
@@ -196,10 +209,9 @@ void tofu_engine_destroy(tofu_engine *e)
 
 static bool usable(const struct tofu_transport *t)
 {
-	return t->scheme != NULL && t->scheme[0] != '\0' && strlen(t->scheme) <= TOFU_SCHEME_MAX &&
-	       strchr(t->scheme, '|') == NULL && t->resolve != NULL && t->listen != NULL && t->accept != NULL &&
-	       t->connect_start != NULL && t->connect_finish != NULL && t->send != NULL && t->receive != NULL &&
-	       t->shutdown != NULL && t->close != NULL && t->local_address != NULL;
+	return t->scheme != NULL && tofu_address_is_scheme(t->scheme) && t->resolve != NULL && t->listen != NULL &&
+	       t->accept != NULL && t->connect_start != NULL && t->connect_finish != NULL && t->send != NULL &&
+	       t->receive != NULL && t->shutdown != NULL && t->close != NULL && t->local_address != NULL;
 }
 
 const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme)

@@ -23,6 +23,11 @@ static uint64_t next_id(void)
 	return id;
 }
 
+uint64_t tofu_next_id(void)
+{
+	return next_id();
+}
+
 static bool opens(const struct tofu_opcode_rule *rule)
 {
 	return rule->role == TOFU_ROLE_REQUEST && (rule->type == TOFU_TYPE_HELLO || rule->type == TOFU_TYPE_WELCOME);
@@ -38,7 +43,7 @@ static enum tofu_status check(const struct tofu_msg *m)
 		return TOFU_INVALID_OP_CODE;
 	if (rule->role == TOFU_ROLE_RESPONSE && h->id == 0)
 		return TOFU_INVALID_MESSAGE_ID;
-	if (h->more != 0 && rule->type != TOFU_TYPE_REGULAR)
+	if (h->more > (rule->type == TOFU_TYPE_REGULAR ? 1 : 0))
 		return TOFU_INVALID_MORE_USAGE;
 	if (opens(rule) != (h->channel == 0))
 		return TOFU_INVALID_CHANNEL_NUMBER;

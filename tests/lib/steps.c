@@ -120,7 +120,7 @@ struct tofu_options options_with_pool(uint32_t messages)
 {
 	struct tofu_options options;
 
-	tofu_options_init(&options);
+	tofu_options_init(&options, sizeof options);
 	options.pool_initial = options.pool_max = messages;
 	return options;
 }
@@ -332,8 +332,7 @@ const char *describe(tofu_msg *msg)
 		return "no message";
 	snprintf(text, sizeof text, "%s on %u, id %" PRIu64 ", of %s, status %s",
 	         h->opcode < 10 ? names[h->opcode] : "?", h->channel, h->id,
-	         h->origin == TOFU_ORIGIN_ENGINE ? "the engine" : "the application",
-	         tofu_status_name((enum tofu_status)h->status));
+	         h->origin == TOFU_ORIGIN_ENGINE ? "the engine" : "the application", tofu_status_name(h->status));
 	return text;
 }
 

@@ -34,8 +34,7 @@ static tofu_msg *expect(tofu_group *group, enum tofu_opcode opcode, enum tofu_st
 	h = tofu_msg_header(msg);
 	if (h->opcode == opcode && h->status == status)
 		return msg;
-	fprintf(stderr, "%s: got opcode %u, status %s\n", what, (unsigned)h->opcode,
-	        tofu_status_name((enum tofu_status)h->status));
+	fprintf(stderr, "%s: got opcode %u, status %s\n", what, (unsigned)h->opcode, tofu_status_name(h->status));
 	tofu_msg_put(&msg);
 	return NULL;
 }
