@@ -187,7 +187,7 @@ static bool post_one(struct victim *v)
 		book(v, &got);
 	}
 	tofu_msg_put(&msg);
-	if (st != TOFU_OK && st != TOFU_INVALID_CHANNEL_NUMBER && v->wrong[0] == '\0')
+	if (st != TOFU_OK && st != TOFU_CHANNEL_CLOSED && v->wrong[0] == '\0')
 		snprintf(v->wrong, sizeof v->wrong, "post said %s", tofu_status_name(st));
 	if (st != TOFU_OK)
 		return false;

@@ -191,7 +191,7 @@ static bool try_post(struct attempt *a, tofu_msg **msg, struct tofu_header *h)
 
 	tofu_msg_put(msg);
 	/* A channel may have died meanwhile; what happened to it is told by notices. */
-	return st == TOFU_INVALID_CHANNEL_NUMBER || went_well(a, st, "post");
+	return st == TOFU_CHANNEL_CLOSED || went_well(a, st, "post");
 }
 
 static void try_open(struct attempt *a, bool listen, const char *address)

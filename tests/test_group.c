@@ -552,8 +552,8 @@ START_TEST(destroying_a_group_closes_its_channels_without_notices)
 	tofu_msg_put(&msg);
 	expect_silence(&p.client);
 	/* Its numbers and its address went with it. */
-	ck_status(try_say(&p.client, p.server_channel, TOFU_SIGNAL, 0, NULL), TOFU_INVALID_CHANNEL_NUMBER);
-	ck_status(try_say(&p.client, p.at.channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_INVALID_CHANNEL_NUMBER);
+	ck_status(try_say(&p.client, p.server_channel, TOFU_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
+	ck_status(try_say(&p.client, p.at.channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
 	call_fails(&p.client, p.at.address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
 	eventually(stats_of(p.client.engine).messages_out == 0);
 	pair_close(&p);

@@ -49,6 +49,7 @@ static void assert_fresh(tofu_msg *m)
 	ck_assert_uint_eq(h->opcode, TOFU_REQUEST);
 	ck_assert_uint_eq(h->origin, TOFU_ORIGIN_APPLICATION);
 	ck_assert_uint_eq(h->status, TOFU_OK);
+	ck_assert_uint_eq(h->reason, TOFU_OK);
 	ck_assert_uint_eq(h->more, 0);
 	ck_assert_uint_eq(h->channel, 0);
 	ck_assert(h->id == 0);
@@ -64,7 +65,8 @@ static void fill(tofu_msg *m, size_t body_len)
 		                                    .opcode = TOFU_SIGNAL,
 		                                    .origin = TOFU_ORIGIN_ENGINE,
 		                                    .more = 1,
-		                                    .status = TOFU_TIMEOUT };
+		                                    .status = TOFU_TIMEOUT,
+		                                    .reason = TOFU_SEND_FAILED };
 	ck_status(tofu_msg_headers_add(m, "name", "value"), TOFU_OK);
 	ck_status(tofu_msg_body_set(m, bytes, body_len), TOFU_OK);
 	*tofu_msg_user(m) = &pool;
@@ -235,6 +237,7 @@ START_TEST(a_clone_has_all_and_shares_nothing)
 	ck_assert_ptr_ne(copy, msg);
 	ck_assert(memcmp(&copy->header, &msg->header, offsetof(struct tofu_header, status)) == 0);
 	ck_assert_uint_eq(copy->header.status, TOFU_TIMEOUT);
+	ck_assert_uint_eq(copy->header.reason, TOFU_SEND_FAILED);
 	ck_assert_ptr_eq(*tofu_msg_user(copy), &pool);
 	assert_body(copy, bytes, sizes[_i]);
 	ck_assert_mem_eq(tofu_msg_headers_find(copy, "name", &len), "value", 5);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/raw.h"
 #include "lib/steps.h"
 #include "reactor/engine.h"
 
@@ -88,8 +89,9 @@ static tofu_msg *wrong_message(const struct pair *p, const struct wrong_post *w)
 	struct tofu_header *h = tofu_msg_header(msg);
 
 	h->more = w->more;
-	h->origin = TOFU_ORIGIN_ENGINE; /* these two would be overwritten */
+	h->origin = TOFU_ORIGIN_ENGINE; /* these three would be overwritten */
 	h->status = TOFU_TIMEOUT;
+	h->reason = TOFU_TIMEOUT;
 	if (w->name != NULL)
 		ck_status(tofu_msg_headers_add(msg, w->name, w->value), TOFU_OK);
 	ck_status(tofu_msg_headers_add(msg, "mark", "me"), TOFU_OK);
@@ -99,7 +101,7 @@ static tofu_msg *wrong_message(const struct pair *p, const struct wrong_post *w)
 static bool same_header(const struct tofu_header *a, const struct tofu_header *b)
 {
 	return a->id == b->id && a->channel == b->channel && a->opcode == b->opcode && a->origin == b->origin &&
-	       a->more == b->more && a->status == b->status;
+	       a->more == b->more && a->status == b->status && a->reason == b->reason;
 }
 
 static void is_refused_untouched(const struct side *side, tofu_msg **msg, enum tofu_status status, const char *what)
@@ -248,6 +250,7 @@ START_TEST(the_final_header_is_returned)
 	ck_assert_uint_eq(h.more, 1);
 	ck_assert_uint_eq(h.origin, TOFU_ORIGIN_APPLICATION);
 	ck_assert_uint_eq(h.status, TOFU_OK);
+	ck_assert_uint_eq(h.reason, TOFU_OK);
 	msg = expect_on(&p.server, p.server_channel, h.id, TOFU_REQUEST, TOFU_ORIGIN_APPLICATION, TOFU_OK);
 	ck_assert_uint_eq(tofu_msg_header(msg)->more, 1);
 	tofu_msg_put(&msg);
@@ -255,7 +258,7 @@ START_TEST(the_final_header_is_returned)
 }
 END_TEST
 
-START_TEST(origin_and_status_are_overwritten)
+START_TEST(origin_status_and_reason_are_overwritten)
 {
 	struct pair p;
 	tofu_msg *msg;
@@ -264,6 +267,7 @@ START_TEST(origin_and_status_are_overwritten)
 	msg = message(&p.client, TOFU_SIGNAL, p.client_channel, 0, "forged");
 	tofu_msg_header(msg)->origin = TOFU_ORIGIN_ENGINE;
 	tofu_msg_header(msg)->status = TOFU_CHANNEL_CLOSED;
+	tofu_msg_header(msg)->reason = TOFU_TIMEOUT;
 	post(&p.client, &msg);
 	msg = expect_peer(&p.server, TOFU_SIGNAL);
 	ck_assert(says(msg, "forged"));
@@ -369,7 +373,7 @@ START_TEST(ids_are_unique_when_threads_post_at_the_same_time)
 }
 END_TEST
 
-START_TEST(a_closed_number_is_refused_and_not_given_to_others_soon)
+START_TEST(post_on_an_ended_channel_says_channel_closed_and_its_number_is_not_given_to_others_soon)
 {
 	tofu_engine *engine = engine_up(NULL);
 	struct side side = side_in(engine);
@@ -384,8 +388,124 @@ START_TEST(a_closed_number_is_refused_and_not_given_to_others_soon)
 		used[at.channel] = true;
 		say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL);
 		expect_closed(&side, at.channel, at.id);
-		ck_status(try_say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_INVALID_CHANNEL_NUMBER);
+		ck_status(try_say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
 	}
+	engine_down(engine);
+}
+END_TEST
+
+/* Post until it is refused; with which status. What was accepted comes back or goes out, nobody minds. */
+static enum tofu_status refusal(const struct side *side, uint16_t channel)
+{
+	enum tofu_status status;
+
+	do
+		status = try_say(side, channel, TOFU_SIGNAL, 0, NULL);
+	while (status == TOFU_OK || status == TOFU_WOULD_BLOCK);
+	return status;
+}
+
+struct asking {
+	struct side side;
+	uint16_t channel;
+	enum tofu_status answer;
+};
+
+static void ask_until_refused(void *context)
+{
+	struct asking *a = context;
+
+	a->answer = refusal(&a->side, a->channel);
+}
+
+START_TEST(post_that_races_with_the_end_of_its_channel_is_accepted_or_told_channel_closed)
+{
+	for (unsigned i = 0; i < rounds(100); i++) {
+		struct tofu_thread threads[2];
+		struct asking asks[2];
+		struct pair p;
+		tofu_msg *msg;
+
+		pair_open(&p, _i % OVER_NR, NULL);
+		for (int t = 0; t < 2; t++) {
+			asks[t] = (struct asking){ .side = p.client, .channel = p.client_channel };
+			works(tofu_thread_start(&threads[t], ask_until_refused, &asks[t]));
+		}
+		if (i % 2 == 0)
+			say(&p.server, p.server_channel, TOFU_BYE_SIGNAL, 0, NULL);
+		else
+			say(&p.client, p.client_channel, TOFU_BYE_SIGNAL, 0, NULL);
+		for (int t = 0; t < 2; t++) {
+			tofu_thread_join(&threads[t]);
+			ck_status(asks[t].answer, TOFU_CHANNEL_CLOSED);
+		}
+		do {
+			msg = take(&p.client);
+			if (is_closed_notice(msg))
+				break;
+			tofu_msg_put(&msg);
+		} while (true);
+		tofu_msg_put(&msg);
+		ck_status(refusal(&p.client, p.client_channel), TOFU_CHANNEL_CLOSED);
+		pair_close(&p);
+	}
+}
+END_TEST
+
+START_TEST(post_on_a_channel_whose_last_word_waits_says_channel_closed_to_every_group)
+{
+	struct tofu_options options = options_with_pool(64);
+	struct side other;
+	struct pair p;
+
+	pair_open(&p, _i, &options);
+	other = side_in(p.client.engine);
+	ck_status(try_say(&other, p.client_channel, TOFU_SIGNAL, 0, NULL), TOFU_INVALID_MCHN_GROUP);
+	say(&p.client, p.client_channel, TOFU_BYE_SIGNAL, 0, NULL);
+	eventually(connections_of(p.client.engine) == 0);
+	ck_status(try_say(&p.client, p.client_channel, TOFU_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
+	ck_status(try_say(&other, p.client_channel, TOFU_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
+	ck_status(try_say(&other, p.server_channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
+	expect_closed(&p.client, p.client_channel, p.hello);
+	ck_status(try_say(&p.client, p.client_channel, TOFU_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
+	ck_status(try_say(&other, p.client_channel, TOFU_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(post_on_a_channel_that_could_not_be_opened_says_channel_closed)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct tofu_header h = call(&side, "nobody|knows", NULL);
+	tofu_msg *msg =
+		expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_INVALID_ADDRESS);
+
+	tofu_msg_put(&msg);
+	ck_status(refusal(&side, h.channel), TOFU_CHANNEL_CLOSED);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(post_on_a_connection_that_has_not_said_hello_says_invalid_channel_number_whether_it_ended_or_not)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+	struct raw peer;
+
+	listen_over(&side, _i, &at);
+	raw_call(&peer, at.address);
+	eventually(stats_of(engine).channels_accepted == 1);
+	for (uint16_t number = 1; number < 100; number++)
+		if (number != at.channel)
+			ck_status(try_say(&side, number, TOFU_BYE_SIGNAL, 0, NULL), TOFU_INVALID_CHANNEL_NUMBER);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	eventually(connections_of(engine) == 0);
+	for (uint16_t number = 1; number < 100; number++)
+		if (number != at.channel)
+			ck_status(try_say(&side, number, TOFU_BYE_SIGNAL, 0, NULL), TOFU_INVALID_CHANNEL_NUMBER);
+	expect_silence(&side);
 	engine_down(engine);
 }
 END_TEST
@@ -533,11 +653,17 @@ static Suite *suite_of_post(void)
 	tcase_add_test(refused, no_group_gives_not_allowed);
 	over_add(refused, one_byte_of_text_headers_too_many_is_refused, 1);
 	over_add(refused, one_byte_of_body_too_many_is_refused, 1);
-	tcase_add_test(refused, a_closed_number_is_refused_and_not_given_to_others_soon);
+	tcase_add_test(refused,
+	               post_on_an_ended_channel_says_channel_closed_and_its_number_is_not_given_to_others_soon);
+	over_add(refused, post_that_races_with_the_end_of_its_channel_is_accepted_or_told_channel_closed, 1);
+	over_add(refused, post_on_a_channel_whose_last_word_waits_says_channel_closed_to_every_group, 1);
+	tcase_add_test(refused, post_on_a_channel_that_could_not_be_opened_says_channel_closed);
+	over_add(refused,
+	         post_on_a_connection_that_has_not_said_hello_says_invalid_channel_number_whether_it_ended_or_not, 1);
 	tcase_add_test(refused, more_channels_than_allowed_give_limit_reached);
 	over_add(accepted, the_largest_message_arrives_whole, 1);
 	tcase_add_test(accepted, the_final_header_is_returned);
-	over_add(accepted, origin_and_status_are_overwritten, 1);
+	over_add(accepted, origin_status_and_reason_are_overwritten, 1);
 	over_add(accepted, an_id_that_was_given_is_kept, 1);
 	tcase_add_test(accepted, ids_are_sequential_over_all_engines_of_the_process);
 	over_add(accepted, ids_are_unique_when_threads_post_at_the_same_time, 1);

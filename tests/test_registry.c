@@ -65,13 +65,14 @@ static struct tofu_chan *take(void)
 
 	if (status != TOFU_OK)
 		ck_abort_msg("no channel: %s", tofu_status_name(status));
+	tofu_registry_number(&reg, c);
 	return c;
 }
 
 /* As the reactor does it: the number first, the slot at the end of the turn. */
 static void end(struct tofu_chan *c)
 {
-	tofu_registry_forget(&reg, c);
+	tofu_registry_forget(&reg, c, true);
 	tofu_registry_free(&reg, c);
 }
 
@@ -180,54 +181,71 @@ START_TEST(maximum_of_open_channels_is_kept)
 	end(a);
 	c = take();
 	ck_assert_uint_eq(c->number, 3);
-	tofu_registry_return(&reg, b);
+	end(b);
 	b = take();
 	ck_status(tofu_registry_take(&reg, &c), TOFU_LIMIT_REACHED);
 }
 END_TEST
 
-START_TEST(returned_number_is_the_next_to_be_given)
+/* As a listener does it that finds nobody waiting. */
+static void take_in_vain(void)
 {
 	struct tofu_chan *c;
 
-	take();
-	c = take();
+	ck_status(tofu_registry_take(&reg, &c), TOFU_OK);
+	ck_assert_uint_eq(c->number, 0);
 	tofu_registry_return(&reg, c);
-	ck_assert_ptr_null(tofu_registry_find(&reg, 2));
+}
+
+START_TEST(channel_that_is_not_needed_takes_no_number)
+{
+	struct tofu_chan *c, *more;
+
+	ck_assert_uint_eq(take()->number, 1);
+	ck_status(tofu_registry_take(&reg, &c), TOFU_OK);
 	ck_assert_uint_eq(take()->number, 2);
+	tofu_registry_return(&reg, c);
+	ck_assert_ptr_null(tofu_registry_find(&reg, 3));
 	ck_assert_uint_eq(take()->number, 3);
-}
-END_TEST
-
-START_TEST(returned_number_is_the_next_to_be_given_when_all_were_used_before)
-{
-	struct tofu_chan *c;
-
-	for (int i = 0; i < TOFU_CHANNEL_MAX + 5; i++)
-		end(take());
-	for (int i = 0; i < 3; i++) { /* without end, as a listener does that finds nobody waiting */
-		c = take();
-		ck_assert_uint_eq(c->number, 6);
-		tofu_registry_return(&reg, c);
+	for (int i = 3; i < TOFU_CHANNEL_MAX - 1; i++) {
+		take_in_vain();
+		take();
 	}
-	ck_assert_uint_eq(take()->number, 6);
-	ck_assert_uint_eq(take()->number, 7);
+	ck_status(tofu_registry_take(&reg, &c), TOFU_OK);
+	ck_status(tofu_registry_take(&reg, &more), TOFU_LIMIT_REACHED); /* the last number is kept for c */
+	tofu_registry_number(&reg, c);
+	ck_assert_uint_eq(c->number, TOFU_CHANNEL_MAX);
 }
 END_TEST
 
-START_TEST(returned_behind_a_newer_one_it_is_not_lost)
+START_TEST(ended_is_said_of_a_number_until_it_is_given_again)
 {
-	static bool seen[65536];
 	struct tofu_chan *c = take();
 
-	seen[take()->number] = true;
-	tofu_registry_return(&reg, c);
+	ck_assert(!tofu_registry_has_ended(&reg, 1));
+	ck_assert(!tofu_registry_has_ended(&reg, 2));
+	end(c);
+	ck_assert(tofu_registry_has_ended(&reg, 1));
 	for (int i = 1; i < TOFU_CHANNEL_MAX; i++)
-		seen[take()->number] = true;
-	for (int i = 1; i <= TOFU_CHANNEL_MAX; i++)
-		if (!seen[i])
-			ck_abort_msg("%d was lost", i);
-	ck_status(tofu_registry_take(&reg, &c), TOFU_LIMIT_REACHED);
+		end(take());
+	take_in_vain();
+	ck_assert(tofu_registry_has_ended(&reg, 1));
+	ck_assert_uint_eq(take()->number, 1);
+	ck_assert(!tofu_registry_has_ended(&reg, 1));
+	ck_assert(tofu_registry_has_ended(&reg, 2));
+	ck_assert(!tofu_registry_has_ended(&reg, 0));
+	ck_assert(!tofu_registry_has_ended(&reg, 65535));
+}
+END_TEST
+
+START_TEST(ended_is_not_said_of_a_channel_that_nobody_knew)
+{
+	struct tofu_chan *c = take();
+
+	tofu_registry_forget(&reg, c, false);
+	ck_assert(!tofu_registry_has_ended(&reg, 1));
+	tofu_registry_free(&reg, c);
+	ck_assert(!tofu_registry_has_ended(&reg, 1));
 }
 END_TEST
 
@@ -260,7 +278,7 @@ START_TEST(number_is_free_before_its_slot_is)
 {
 	struct tofu_chan *c = take(), *other;
 
-	tofu_registry_forget(&reg, c);
+	tofu_registry_forget(&reg, c, true);
 	ck_assert_ptr_null(tofu_registry_find(&reg, 1));
 	for (int i = 0; i < 2 * TOFU_SLAB_CHANNELS; i++)
 		if (take() == c)
@@ -319,10 +337,8 @@ START_TEST(each_visits_exactly_those_that_have_a_number)
 			end(c);
 		else if (i % 3 == 1)
 			continue;
-		else if (i == 101)
-			tofu_registry_return(&reg, c); /* 101 is given again at once */
 		else if (i == 50)
-			tofu_registry_forget(&reg, c);
+			tofu_registry_forget(&reg, c, true);
 	}
 	tofu_registry_each(&reg, visit, &v);
 	for (unsigned number = 1; number < 65535; number++) {
@@ -341,7 +357,7 @@ START_TEST(each_visits_a_number_once_though_its_last_slot_still_waits_to_be_free
 {
 	static struct visits v;
 
-	tofu_registry_forget(&reg, take()); /* number 1; its slot stays in use */
+	tofu_registry_forget(&reg, take(), true); /* number 1; its slot stays in use */
 	for (int i = 1; i < TOFU_CHANNEL_MAX; i++)
 		end(take());
 	ck_assert_uint_eq(take()->number, 1);
@@ -404,16 +420,21 @@ static void churn(void *context)
 	for (int i = 0; i < ROUNDS; i++) {
 		struct tofu_chan *c;
 
-		if (tofu_registry_take(&reg, &c) != TOFU_OK || atomic_fetch_add(&owner[c->number], 1) != 0 ||
-		    tofu_registry_find(&reg, c->number) != c) {
+		if (tofu_registry_take(&reg, &c) != TOFU_OK) {
+			atomic_store(&twice, true);
+			return;
+		}
+		if (i % 3 == 0) {
+			tofu_registry_return(&reg, c);
+			continue;
+		}
+		tofu_registry_number(&reg, c);
+		if (atomic_fetch_add(&owner[c->number], 1) != 0 || tofu_registry_find(&reg, c->number) != c) {
 			atomic_store(&twice, true);
 			return;
 		}
 		atomic_fetch_sub(&owner[c->number], 1);
-		if (i % 3 == 0)
-			tofu_registry_return(&reg, c);
-		else
-			end(c);
+		end(c);
 	}
 }
 
@@ -444,9 +465,9 @@ static Suite *suite_of_registry(void)
 	tcase_add_test(tc, freed_numbers_come_back_oldest_first);
 	tcase_add_test(tc, numbers_go_round_and_round_in_the_same_order);
 	tcase_add_test(tc, maximum_of_open_channels_is_kept);
-	tcase_add_test(tc, returned_number_is_the_next_to_be_given);
-	tcase_add_test(tc, returned_number_is_the_next_to_be_given_when_all_were_used_before);
-	tcase_add_test(tc, returned_behind_a_newer_one_it_is_not_lost);
+	tcase_add_test(tc, channel_that_is_not_needed_takes_no_number);
+	tcase_add_test(tc, ended_is_said_of_a_number_until_it_is_given_again);
+	tcase_add_test(tc, ended_is_not_said_of_a_channel_that_nobody_knew);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("slots");
@@ -460,7 +481,7 @@ static Suite *suite_of_registry(void)
 	tcase_add_test(tc, each_visits_a_number_once_though_its_last_slot_still_waits_to_be_freed);
 	tcase_add_test(tc, each_of_none_visits_none);
 	tcase_add_test(tc, no_memory_to_grow_is_allocation_failed_and_costs_no_number);
-	tcase_add_loop_test(tc, no_memory_for_the_registry_is_allocation_failed_and_fini_takes_it, 0, 2);
+	tcase_add_loop_test(tc, no_memory_for_the_registry_is_allocation_failed_and_fini_takes_it, 0, 3);
 	tcase_add_test(tc, threads_never_get_the_same_channel);
 	suite_add_tcase(suite, tc);
 	return suite;

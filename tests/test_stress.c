@@ -74,8 +74,7 @@ static void control_on(struct party *party, uint16_t channel, int opcode, uint64
 {
 	enum tofu_status st = try_say(&party->side, channel, opcode, id, NULL);
 
-	must(st == TOFU_OK || st == TOFU_INVALID_CHANNEL_NUMBER, "opcode %d: post said %s", opcode,
-	     tofu_status_name(st));
+	must(st == TOFU_OK || st == TOFU_CHANNEL_CLOSED, "opcode %d: post said %s", opcode, tofu_status_name(st));
 	if (st == TOFU_OK && opcode != TOFU_BYE_SIGNAL) /* that is never sent */
 		party->control++;
 }
@@ -88,7 +87,7 @@ static void post_number(struct party *party, struct books *b, struct tofu_header
 
 	number_body(msg, (uint64_t)line << 32 | number, number % 16 == 7 ? 3000 + number % 1000 : 8 + number % 100);
 	st = tofu_post(party->side.group, &msg, NULL);
-	must(st == TOFU_OK || st == TOFU_INVALID_CHANNEL_NUMBER, "line %u: post said %s", line, tofu_status_name(st));
+	must(st == TOFU_OK || st == TOFU_CHANNEL_CLOSED, "line %u: post said %s", line, tofu_status_name(st));
 	if (st == TOFU_OK)
 		b->posted++;
 	tofu_msg_put(&msg);

@@ -48,6 +48,7 @@ static void assert_same_frame(const struct tofu_frame *a, const struct tofu_fram
 	ck_assert_uint_eq(a->header.origin, b->header.origin);
 	ck_assert_uint_eq(a->header.more, b->header.more);
 	ck_assert_uint_eq(a->header.status, b->header.status);
+	ck_assert_uint_eq(a->header.reason, b->header.reason);
 	ck_assert(a->header.id == b->header.id);
 	ck_assert_uint_eq(a->headers_len, b->headers_len);
 	ck_assert_uint_eq(a->body_len, b->body_len);

@@ -27,7 +27,7 @@ static bool post(tofu_group *group, tofu_msg **msg)
 
 	if (st == TOFU_WOULD_BLOCK)
 		return false;
-	if (st != TOFU_OK && st != TOFU_INVALID_CHANNEL_NUMBER)
+	if (st != TOFU_OK && st != TOFU_CHANNEL_CLOSED)
 		tofu_say_wrong(st, "channel %u", (unsigned)tofu_msg_header(*msg)->channel);
 	tofu_msg_put(msg);
 	return true;

@@ -163,14 +163,16 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
  * arrives through tofu_receive(): a message that cannot be sent comes back, origin engine, with a status that says why - a
  * HelloRequest or WelcomeRequest as its response, with invalid_address for instance when no transport is registered for its
  * address.
- * Origin and status are overwritten; an id of 0 is assigned; so is the channel of a HelloRequest or WelcomeRequest.
+ * Origin, status and reason are overwritten; an id of 0 is assigned; so is the channel of a HelloRequest or WelcomeRequest.
  * *out_or_null, if given, is the final header. A listener takes ByeRequest and ByeSignal; others come back: not_allowed.
  * Ownership: TOFU_OK: the engine's, and *msg is NULL. Any other status: still the caller's, unchanged.
  * Threads:   any, at the same time. Blocks: no.
  * Units:     text headers and body of at most 65535 bytes each.
  * Errors:    TOFU_NULL_MESSAGE; TOFU_INVALID_OP_CODE (not one that an application posts); TOFU_INVALID_MESSAGE_ID (a response
- *            with id 0); TOFU_INVALID_MORE_USAGE (not 0 or 1, or 1 on one that is not regular); TOFU_INVALID_CHANNEL_NUMBER (0, not open, or not 0 where one is opened);
- *            TOFU_INVALID_MCHN_GROUP (another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
+ *            with id 0); TOFU_INVALID_MORE_USAGE (not 0 or 1, or 1 on one that is not
+ *            regular); TOFU_INVALID_CHANNEL_NUMBER (0, never opened, its number
+ *            is another's by now, or not 0 where one is opened); TOFU_CHANNEL_CLOSED (it has ended; its last word is received, or
+ *            waits to be); TOFU_INVALID_MCHN_GROUP (open, but another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
  *            WelcomeRequest); TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is
  *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had);
  *            TOFU_ALLOCATION_FAILED; TOFU_SHUTDOWN_STARTED; TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
@@ -180,8 +182,9 @@ enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header
 /**
  * Take the next message: a peer's, a notice of the engine (origin engine, status set), or an update of another thread
  * (status receiver_update). The last word on a channel is a Signal of status channel_closed with the id of
- * its HelloRequest or WelcomeRequest; its text header "~reason" names the status that ended the channel: channel_closed
- * itself, if an application wanted it. pool_empty comes on channel 0, once until a message reaches the group again.
+ * its HelloRequest or WelcomeRequest. The field reason of its header, 0 in all other messages, is the status that ended the
+ * channel, and the text header "~reason" its name: channel_closed itself, if an application wanted it. pool_empty comes on
+ * channel 0, once until a message reaches the group again.
  * Ownership: *out is the caller's: tofu_msg_put() or post it. NULL on failure.
  * Threads:   one at a time per group. Blocks: up to timeout_ns nanoseconds; 0: not at all; -1: for ever.
  * Errors:    TOFU_TIMEOUT, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()).

@@ -50,6 +50,7 @@ struct tofu_header {
 	uint8_t origin;   /* enum tofu_origin; set by the engine */
 	uint8_t more;     /* 0 or 1: others of the same id follow; regular messages only */
 	uint8_t status;   /* enum tofu_status; set by the engine */
+	uint8_t reason; /* enum tofu_status: in the last word on a channel what ended it, 0 in all others; set by the engine */
 };
 
 /** One text header, as views into the message: not terminated, valid until the message's headers change. */

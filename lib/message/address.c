@@ -249,6 +249,7 @@ static enum tofu_status set_address(tofu_msg *msg, enum tofu_opcode opcode, cons
 	msg->header.opcode = (uint8_t)opcode;
 	msg->header.channel = 0;
 	msg->header.status = 0;
+	msg->header.reason = 0;
 	msg->header.more = 0;
 	return TOFU_OK;
 }

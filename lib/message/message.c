@@ -19,6 +19,7 @@
 enum { BUF_MAX = 1 << 30 };
 
 _Static_assert(offsetof(struct tofu_msg, small) - offsetof(struct tofu_msg, next) <= TOFU_CACHE_LINE, "one cache line");
+_Static_assert(sizeof(struct tofu_header) == 16, "as the public header says");
 
 struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers_len, uint16_t small_body_len)
 {

@@ -18,7 +18,7 @@
 	X(INVALID_HEADERS_LEN,    "invalid_headers_len",    "the text headers are too long") \
 	X(INVALID_BODY_LEN,       "invalid_body_len",       "the body is too long") \
 	X(INVALID_MORE_USAGE,     "invalid_more_usage",     "only regular messages can announce more to follow") \
-	X(INVALID_CHANNEL_NUMBER, "invalid_channel_number", "this is not the number of an open channel") \
+	X(INVALID_CHANNEL_NUMBER, "invalid_channel_number", "there is no channel of this number") \
 	X(INVALID_MCHN_GROUP,     "invalid_mchn_group",     "the channel belongs to another group") \
 	X(INVALID_MESSAGE_ID,     "invalid_message_id",     "a response needs the id of its request") \
 	X(INVALID_ADDRESS,        "invalid_address",        "the address is malformed, or no transport knows it") \
@@ -30,7 +30,7 @@
 	X(POOL_EMPTY,             "pool_empty",             "the message pool is empty") \
 	X(ALLOCATION_FAILED,      "allocation_failed",      "there is not enough memory") \
 	X(RECEIVER_UPDATE,        "receiver_update",        "another thread of the application sent this") \
-	X(CHANNEL_CLOSED,         "channel_closed",         "the channel is closed") \
+	X(CHANNEL_CLOSED,         "channel_closed",         "the channel has ended") \
 	X(SHUTDOWN_STARTED,       "shutdown_started",       "the engine or the group is shutting down") \
 	X(CONNECT_FAILED,         "connect_failed",         "the connection could not be made") \
 	X(LISTEN_FAILED,          "listen_failed",          "the listener could not be opened") \

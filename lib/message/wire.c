@@ -63,6 +63,7 @@ void tofu_wire_decode(const unsigned char in[TOFU_WIRE_HEADER], struct tofu_fram
 	out->header.more = in[2] >> MORE_SHIFT & 1;
 	out->internal = in[2] >> INTERNAL_SHIFT & 3;
 	out->header.status = in[3];
+	out->header.reason = TOFU_OK;
 	out->header.id = (uint64_t)load32(in + 4) << 32 | load32(in + 8);
 	out->headers_len = load16(in + 12);
 	out->body_len = load16(in + 14);

@@ -226,7 +226,8 @@ static void say_closed(struct tofu_reactor *r, struct tofu_chan *c)
 		                          .channel = c->number,
 		                          .opcode = TOFU_SIGNAL,
 		                          .origin = TOFU_ORIGIN_ENGINE,
-		                          .status = TOFU_CHANNEL_CLOSED };
+		                          .status = TOFU_CHANNEL_CLOSED,
+		                          .reason = (uint8_t)c->why };
 	/* Fits a notice's small store: this allocates nothing and cannot fail. */
 	(void)tofu_msg_headers_add(m, "~reason", tofu_status_name(c->why));
 	tofu_reactor_give(r, tofu_chan_group(c), m);
@@ -245,8 +246,8 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 	c->welcome = NULL;
 	return_unsent(r, c);
 	say_closed(r, c);
+	tofu_registry_forget(&r->engine->registry, c, known(c));
 	tofu_gate_shut(&c->gate);
-	tofu_registry_forget(&r->engine->registry, c);
 	freed(r);
 	tofu_list_remove(&c->of_group);
 	tofu_chan_move(r, c, TOFU_CHAN_CLOSED);
@@ -259,7 +260,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	tofu_on_reactor(r);
 	if (tofu_chan_gone(c))
 		return;
-	c->why = why;
+	c->why = (unsigned)why - 1 < UINT8_MAX ? why : TOFU_UNKNOWN_ERROR; /* a transport may say anything */
 	tofu_receive_forget(r, c);
 	tofu_chan_drop_link(r, c, how);
 	tofu_dial_stop(r, c);

@@ -337,6 +337,7 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 		tofu_registry_return(reg, c);
 		return status;
 	}
+	tofu_registry_number(reg, c);
 	c->transport = listener->transport;
 	c->accepted = true;
 	c->receive_want = TOFU_READABLE;

@@ -70,8 +70,9 @@ static inline bool tofu_gate_has_room(uint64_t g, uint32_t bytes, const struct t
 }
 
 /**
- * Any thread. TOFU_OK: counted in, and the message must now be mailed. TOFU_INVALID_CHANNEL_NUMBER: closed, or another
- * channel by now. TOFU_WOULD_BLOCK: full, and noted that someone waits.
+ * Any thread. TOFU_OK: counted in, and the message must now be mailed. TOFU_CHANNEL_CLOSED: sealed.
+ * TOFU_INVALID_CHANNEL_NUMBER: this is not the gate of that channel, or not any more. TOFU_WOULD_BLOCK: full, and noted that
+ * someone waits.
  */
 static inline enum tofu_status tofu_gate_enter(tofu_gate *gate, uint16_t number, uint32_t bytes,
                                                const struct tofu_gate_bounds *bounds, bool urgent)
@@ -81,8 +82,10 @@ static inline enum tofu_status tofu_gate_enter(tofu_gate *gate, uint16_t number,
 	uint64_t next;
 
 	do {
-		if (tofu_gate_number(g) != number || (g & TOFU_GATE_SEALED) != 0)
+		if (tofu_gate_number(g) != number)
 			return TOFU_INVALID_CHANNEL_NUMBER;
+		if ((g & TOFU_GATE_SEALED) != 0)
+			return TOFU_CHANNEL_CLOSED;
 		if (tofu_gate_has_room(g, bytes, bounds, urgent)) {
 			status = TOFU_OK;
 			next = g + tofu_gate_load(1, bytes);

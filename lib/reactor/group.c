@@ -297,6 +297,7 @@ enum tofu_status tofu_update_receiver(tofu_group *g, tofu_msg **msg)
 
 		m->header.origin = made ? TOFU_ORIGIN_ENGINE : TOFU_ORIGIN_APPLICATION;
 		m->header.status = TOFU_RECEIVER_UPDATE;
+		m->header.reason = TOFU_OK;
 		tofu_msg_queue_push(&g->inbox, m);
 		if (was_empty && g->inside > 0)
 			tofu_cond_broadcast(&g->arrived);

@@ -71,6 +71,7 @@ static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, c
 		tofu_msg_put(&farewell);
 		return status;
 	}
+	tofu_registry_number(&e->registry, c);
 	c->farewell = farewell;
 	c->receive_want = TOFU_READABLE;
 	atomic_store_explicit(&c->group, g, memory_order_relaxed);
@@ -79,20 +80,32 @@ static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, c
 	return TOFU_OK;
 }
 
+static enum tofu_status enter_channel(struct tofu_chan *c, struct tofu_group *g, const struct tofu_msg *m,
+                                      const struct tofu_gate_bounds *bounds)
+{
+	uint64_t gate = atomic_load(&c->gate);
+	bool urgent = m->header.opcode == TOFU_BYE_SIGNAL;
+
+	if (tofu_gate_number(gate) != m->header.channel)
+		return TOFU_INVALID_CHANNEL_NUMBER;
+	if ((gate & TOFU_GATE_SEALED) != 0)
+		return TOFU_CHANNEL_CLOSED;
+	if (atomic_load_explicit(&c->group, memory_order_relaxed) != g)
+		return TOFU_INVALID_MCHN_GROUP;
+	return tofu_gate_enter(&c->gate, m->header.channel, tofu_msg_load(m), bounds, urgent);
+}
+
+/* A channel that has ended is looked for last: it may do so while we look. */
 static enum tofu_status enter_open(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m)
 {
 	struct tofu_chan *c = tofu_registry_find(&e->registry, m->header.channel);
-	bool urgent = m->header.opcode == TOFU_BYE_SIGNAL;
-	uint64_t gate;
+	enum tofu_status status = TOFU_INVALID_CHANNEL_NUMBER;
 
-	if (c == NULL)
-		return TOFU_INVALID_CHANNEL_NUMBER;
-	gate = atomic_load(&c->gate);
-	if (tofu_gate_number(gate) != m->header.channel || (gate & TOFU_GATE_SEALED) != 0)
-		return TOFU_INVALID_CHANNEL_NUMBER;
-	if (atomic_load_explicit(&c->group, memory_order_relaxed) != g)
-		return TOFU_INVALID_MCHN_GROUP;
-	return tofu_gate_enter(&c->gate, m->header.channel, tofu_msg_load(m), &e->bounds, urgent);
+	if (c != NULL)
+		status = enter_channel(c, g, m, &e->bounds);
+	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, m->header.channel))
+		return TOFU_CHANNEL_CLOSED;
+	return status;
 }
 
 enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *out)
@@ -120,6 +133,7 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	m->header.channel = number;
 	m->header.origin = TOFU_ORIGIN_APPLICATION;
 	m->header.status = TOFU_OK;
+	m->header.reason = TOFU_OK;
 	if (m->header.id == 0)
 		m->header.id = next_id();
 	if (out != NULL)

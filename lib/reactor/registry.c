@@ -26,10 +26,11 @@ enum tofu_status tofu_registry_init(struct tofu_registry *reg, uint32_t max)
 	reg->has_lock = true;
 	reg->max = max;
 	reg->fresh = 1;
-	/* Both are large and hardly touched: the system maps zero pages, real memory comes with use. */
+	/* They are large and hardly touched: the system maps zero pages, real memory comes with use. */
 	reg->by_number = calloc(NUMBERS, sizeof *reg->by_number);
+	reg->ended = calloc(NUMBERS, sizeof *reg->ended);
 	reg->freed = calloc(NUMBERS, sizeof *reg->freed);
-	return reg->by_number != NULL && reg->freed != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+	return reg->by_number != NULL && reg->ended != NULL && reg->freed != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
 }
 
 void tofu_registry_fini(struct tofu_registry *reg)
@@ -41,6 +42,7 @@ void tofu_registry_fini(struct tofu_registry *reg)
 		free(slab);
 	}
 	free(reg->by_number);
+	free(reg->ended);
 	free(reg->freed);
 	if (reg->has_lock)
 		tofu_mutex_fini(&reg->lock);
@@ -61,19 +63,6 @@ static bool grow(struct tofu_registry *reg)
 		reg->free_slots = &slab->channels[i];
 	}
 	return true;
-}
-
-/* There is one: fewer than NUMBERS channels are open. */
-static uint16_t next_number(struct tofu_registry *reg)
-{
-	uint16_t number;
-
-	if (reg->fresh <= TOFU_CHANNEL_MAX)
-		return (uint16_t)reg->fresh++;
-	number = reg->freed[reg->freed_at];
-	reg->freed_at = (reg->freed_at + 1) % NUMBERS;
-	reg->freed_count--;
-	return number;
 }
 
 /* All but the gate and the group, which others may still be looking at through a stale pointer. */
@@ -98,8 +87,6 @@ enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan 
 		c = reg->free_slots;
 		reg->free_slots = c->next_free;
 		clear(c);
-		c->number = next_number(reg);
-		atomic_store_explicit(&reg->by_number[c->number], c, memory_order_release);
 		reg->open++;
 		*out = c;
 	}
@@ -107,26 +94,41 @@ enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan 
 	return status;
 }
 
+/* There is one: no more than NUMBERS channels are open. */
+static uint16_t next_number(struct tofu_registry *reg)
+{
+	uint16_t number;
+
+	if (reg->fresh <= TOFU_CHANNEL_MAX)
+		return (uint16_t)reg->fresh++;
+	number = reg->freed[reg->freed_at];
+	reg->freed_at = (reg->freed_at + 1) % NUMBERS;
+	reg->freed_count--;
+	return number;
+}
+
+void tofu_registry_number(struct tofu_registry *reg, struct tofu_chan *c)
+{
+	tofu_mutex_lock(&reg->lock);
+	c->number = next_number(reg);
+	atomic_store_explicit(&reg->ended[c->number], false, memory_order_relaxed);
+	atomic_store_explicit(&reg->by_number[c->number], c, memory_order_release);
+	tofu_mutex_unlock(&reg->lock);
+}
+
 void tofu_registry_return(struct tofu_registry *reg, struct tofu_chan *c)
 {
 	tofu_mutex_lock(&reg->lock);
-	atomic_store_explicit(&reg->by_number[c->number], NULL, memory_order_release);
-	if (reg->fresh == (uint32_t)c->number + 1) {
-		reg->fresh--;
-	} else {
-		reg->freed_at = (reg->freed_at + NUMBERS - 1) % NUMBERS;
-		reg->freed[reg->freed_at] = c->number;
-		reg->freed_count++;
-	}
 	reg->open--;
 	c->next_free = reg->free_slots;
 	reg->free_slots = c;
 	tofu_mutex_unlock(&reg->lock);
 }
 
-void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c)
+void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c, bool known)
 {
 	tofu_mutex_lock(&reg->lock);
+	atomic_store_explicit(&reg->ended[c->number], known, memory_order_relaxed);
 	atomic_store_explicit(&reg->by_number[c->number], NULL, memory_order_release);
 	reg->freed[(reg->freed_at + reg->freed_count) % NUMBERS] = c->number;
 	reg->freed_count++;

@@ -19,10 +19,11 @@ enum { TOFU_CHANNEL_MAX = 65534, TOFU_SLAB_CHANNELS = 64 };
 struct tofu_slab;
 
 struct tofu_registry {
-	struct tofu_mutex lock; /* all below but the table's entries */
+	struct tofu_mutex lock; /* all below but the entries of the two tables */
 	bool has_lock;
 	struct tofu_chan *_Atomic *by_number;
-	uint16_t *freed; /* ring of numbers in the order they were freed */
+	atomic_bool *ended; /* by number: its last channel is one that the application knew, and it has ended */
+	uint16_t *freed;    /* ring of numbers in the order they were freed */
 	uint32_t freed_at;
 	uint32_t freed_count;
 	uint32_t fresh; /* the next number that was never used */
@@ -35,12 +36,17 @@ struct tofu_registry {
 enum tofu_status tofu_registry_init(struct tofu_registry *reg, uint32_t max);
 void tofu_registry_fini(struct tofu_registry *reg);
 
-/** Any thread: a zeroed channel with a number; its gate is shut. TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED. */
+/**
+ * Any thread: a zeroed channel that has no number yet, though there is one for it; its gate is shut. TOFU_LIMIT_REACHED,
+ * TOFU_ALLOCATION_FAILED.
+ */
 enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan **out);
-/** Any thread: it was never used; its number is the next to be given. */
+/** Any thread: it is needed, and gets its number. */
+void tofu_registry_number(struct tofu_registry *reg, struct tofu_chan *c);
+/** Any thread: it is not needed; it has no number. */
 void tofu_registry_return(struct tofu_registry *reg, struct tofu_chan *c);
-/** Its number leads nowhere from now on, and queues up to be used again. */
-void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c);
+/** Its number leads nowhere from now on, and queues up to be used again. known: to the application. Before its gate is shut. */
+void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c, bool known);
 /** Its slot may be used again. */
 void tofu_registry_free(struct tofu_registry *reg, struct tofu_chan *c);
 
@@ -51,6 +57,12 @@ void tofu_registry_each(struct tofu_registry *reg, void (*visit)(void *context, 
 static inline struct tofu_chan *tofu_registry_find(struct tofu_registry *reg, uint16_t number)
 {
 	return atomic_load_explicit(&reg->by_number[number], memory_order_acquire);
+}
+
+/** Any thread: is the last channel of that number one that the application knew, and has it ended? */
+static inline bool tofu_registry_has_ended(struct tofu_registry *reg, uint16_t number)
+{
+	return atomic_load_explicit(&reg->ended[number], memory_order_relaxed);
 }
 
 #endif

@@ -342,6 +342,8 @@ tofu_msg *take_at(const char *file, int line, const struct side *side)
 	enum tofu_status st = tofu_receive(side->group, &msg, PATIENCE_NS);
 
 	must(st == TOFU_OK, "%s:%d: nothing to receive: %s", file, line, tofu_status_name(st));
+	must(tofu_msg_header(msg)->reason == TOFU_OK || is_closed_notice(msg), "%s:%d: a reason in another message: %s",
+	     file, line, describe(msg));
 	return msg;
 }
 
@@ -374,6 +376,8 @@ static void check_reason(const char *file, int line, tofu_msg *msg, enum tofu_st
 	char got[64];
 
 	header_of(msg, "~reason", got, sizeof got);
+	must(tofu_msg_header(msg)->reason == (uint8_t)reason, "%s:%d: the header says \"%s\", not \"%s\"", file, line,
+	     tofu_status_name(tofu_msg_header(msg)->reason), tofu_status_name(reason));
 	must(strcmp(got, tofu_status_name(reason)) == 0, "%s:%d: the channel ended for the reason \"%s\", not \"%s\"",
 	     file, line, got, tofu_status_name(reason));
 }
@@ -397,10 +401,8 @@ bool is_notice(tofu_msg *msg, enum tofu_status status)
 
 bool is_closed_notice(tofu_msg *msg)
 {
-	size_t len;
-
 	/* A Signal that comes back from a channel that was closed looks the same, but for the reason. */
-	return is_notice(msg, TOFU_CHANNEL_CLOSED) && tofu_msg_headers_find(msg, "~reason", &len) != NULL;
+	return is_notice(msg, TOFU_CHANNEL_CLOSED) && tofu_msg_header(msg)->reason != TOFU_OK;
 }
 
 /* A WelcomeRequest that fails comes back through the engine, behind everything that the engine had delivered. */
