@@ -6,12 +6,14 @@
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/fake.h"
 #include "lib/raw.h"
 #include "lib/served.h"
 #include "lib/steps.h"
+#include "reactor/reactor.h"
 
 enum { POOL = 4, FRAMES = 60 };
 
@@ -456,6 +458,127 @@ START_TEST(many_who_flood_an_empty_pool_do_not_fill_our_memory)
 }
 END_TEST
 
+/* Says hello without a word more, and is heard. */
+static void arrive(struct raw *peer, const struct listening *at, const struct side *side)
+{
+	tofu_msg *msg;
+
+	raw_call(peer, at->address);
+	raw_hello(peer, HELLO_ID);
+	msg = expect_peer(side, TOFU_HELLO_REQUEST);
+	tofu_msg_put(&msg);
+}
+
+/* The next message that is not about the pool. */
+static tofu_msg *take_frame(const struct side *side)
+{
+	tofu_msg *msg;
+
+	while (is_notice(msg = take(side), TOFU_POOL_EMPTY))
+		tofu_msg_put(&msg);
+	return msg;
+}
+
+/* More peers than what all of them may keep has room for, if each keeps what is read at once from one. */
+START_TEST(what_starving_channels_keep_has_one_bound_and_nothing_of_it_is_lost)
+{
+	enum { PEERS = TOFU_KEPT_MAX / TOFU_SIP + 60, FRAMES_EACH = 2 * TOFU_SIP / (RAW_HEADER + 8) };
+	struct tofu_options options = options_with_pool(POOL);
+	struct side side = side_in(engine_up(&options));
+	struct raw *peer = calloc(PEERS, sizeof *peer);
+	uint64_t *next = calloc(65536, sizeof *next);
+	unsigned char *flood = malloc(FRAMES_EACH * (RAW_HEADER + 8));
+	size_t len = 0;
+	uint64_t most = 0;
+	struct listening at;
+	tofu_msg *held[POOL], *msg;
+
+	must(peer != NULL && next != NULL && flood != NULL, "no memory");
+	(void)os_raise_descriptor_limit();
+	listen_over(&side, _i, &at);
+	for (int i = 0; i < PEERS; i++)
+		arrive(&peer[i], &at, &side);
+	for (int i = 0; i < POOL; i++)
+		ck_status(tofu_msg_get(side.engine, TOFU_POOL_ONLY, &held[i]), TOFU_OK);
+	for (uint64_t n = 0; n < FRAMES_EACH; n++) {
+		unsigned char body[8] = { 0 };
+		struct raw_frame frame = {
+			.channel = 1, .proto = TOFU_SIGNAL, .id = n + 1, .body_len = 8, .body = body
+		};
+
+		len += raw_encode(&frame, flood + len);
+	}
+	for (int i = 0; i < PEERS; i++)
+		raw_write(&peer[i], flood, len);
+	for (int i = 0; i < PEERS * FRAMES_EACH; i++) {
+		uint64_t kept;
+
+		/* One at a time, until all have had their turn and the bound was reached. */
+		for (int k = 0; k < (i < 3 * PEERS ? 1 : POOL); k++)
+			tofu_msg_put(&held[k]);
+		msg = take_frame(&side);
+		must(tofu_msg_header(msg)->id == ++next[tofu_msg_header(msg)->channel], "%s", describe(msg));
+		kept = stats_of(side.engine).bytes_kept;
+		must(kept <= TOFU_KEPT_MAX, "%lu bytes are kept", (unsigned long)kept);
+		most = kept > most ? kept : most;
+		if (i < 3 * PEERS)
+			held[0] = msg;
+		else
+			tofu_msg_put(&msg);
+	}
+	must(most > TOFU_KEPT_MAX / 2, "no more than %lu bytes were kept", (unsigned long)most);
+	ck_assert_uint_eq(stats_of(side.engine).bytes_kept, 0);
+	for (int i = 0; i < PEERS; i++)
+		raw_hang_up(&peer[i], TOFU_CLOSE_ORDERLY);
+	engine_down(side.engine);
+	free(flood);
+	free(next);
+	free(peer);
+}
+END_TEST
+
+/* A frame that has begun takes a message, and gives it back when its peer goes: none has reached the group. */
+START_TEST(a_drought_is_told_once_although_peers_that_begin_a_frame_come_and_go)
+{
+	struct tofu_options options = options_with_pool(1);
+	struct side side = side_in(engine_up(&options));
+	const struct raw_frame hello = { .channel = 1, .proto = TOFU_HELLO_REQUEST, .id = 1, .headers_len = 60000 };
+	static unsigned char frame[RAW_FRAME_MAX];
+	struct raw peer[6];
+	struct listening at;
+	unsigned notices = 0;
+	tofu_msg *msg;
+
+	listen_over(&side, _i, &at);
+	(void)raw_encode(&hello, frame);
+	for (int i = 0; i < 6; i++) {
+		raw_call(&peer[i], at.address);
+		raw_write(&peer[i], frame, 20);
+		eventually(stats_of(side.engine).channels_accepted == (i == 0 ? 1 : 2));
+		if (i == 0)
+			eventually(stats_of(side.engine).pool_free == 0);
+		if (i == 1) {
+			msg = expect(&side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
+			tofu_msg_put(&msg);
+			notices++;
+		}
+		if (i > 0) {
+			raw_hang_up(&peer[i - 1], TOFU_CLOSE_ORDERLY);
+			eventually(stats_of(side.engine).channels_accepted == 1 &&
+			           stats_of(side.engine).pool_free == 0);
+		}
+	}
+	while (tofu_receive(side.group, &msg, 0) == TOFU_OK) {
+		must(is_notice(msg, TOFU_POOL_EMPTY), "%s", describe(msg));
+		notices++;
+		tofu_msg_put(&msg);
+	}
+	ck_assert_uint_eq(notices, 1);
+	raw_hang_up(&peer[5], TOFU_CLOSE_ORDERLY);
+	engine_down(side.engine);
+}
+END_TEST
+
 /* Far more than both sockets hold: if what cannot be sent kept either from reading, neither would ever go on. */
 START_TEST(two_that_both_speak_before_they_listen_hear_each_other)
 {
@@ -702,6 +825,8 @@ static Suite *suite_of_backpressure(void)
 	over_add(pool, a_drought_longer_than_the_idle_time_closes_nobody, 1);
 	over_add(pool, a_peer_that_dies_gives_back_the_messages_that_were_the_whole_pool, 1);
 	over_add(pool, many_who_flood_an_empty_pool_do_not_fill_our_memory, 1);
+	over_add(pool, what_starving_channels_keep_has_one_bound_and_nothing_of_it_is_lost, 1);
+	over_add(pool, a_drought_is_told_once_although_peers_that_begin_a_frame_come_and_go, 1);
 	over_add(pool, two_that_both_speak_before_they_listen_hear_each_other, 1);
 	tcase_add_test(pool, the_pool_as_the_application_sees_it);
 	over_add(queue, a_full_queue_says_would_block_then_send_ready_once, 2);

@@ -15,6 +15,7 @@
 
 #include "lib/served.h"
 #include "lib/steps.h"
+#include "reactor/reactor.h"
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -389,6 +390,45 @@ START_TEST(pool_empty_is_said_as_soon_as_there_is_memory_to_say_it)
 }
 END_TEST
 
+/* What was read waits for messages where it is, if there is no memory to keep but the rest of it. */
+START_TEST(what_was_read_is_not_lost_when_there_is_no_memory_to_keep_it_in)
+{
+	enum { POOL = 4, FRAMES = 100 };
+	struct tofu_options options = options_with_pool(POOL);
+	unsigned char flood[FRAMES * RAW_HEADER];
+	struct served s;
+	tofu_msg *held[POOL], *msg;
+
+	atomic_store(&tester, os_thread_id());
+	serve_raw(&s, _i, &options);
+	for (int i = 0; i < POOL; i++)
+		ck_status(tofu_msg_get(s.side.engine, TOFU_POOL_ONLY, &held[i]), TOFU_OK);
+	for (uint64_t n = 0; n < FRAMES; n++) {
+		struct raw_frame frame = { .channel = 1, .proto = TOFU_SIGNAL, .id = n + 1 };
+
+		(void)raw_encode(&frame, flood + n * RAW_HEADER);
+	}
+	raw_write(&s.peer, flood, sizeof flood);
+	msg = expect(&s.side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
+	tofu_msg_put(&msg);
+	atomic_store(&until_failure, 0);
+	atomic_store(&failing, BY_OTHERS_FROM_THERE);
+	tofu_msg_put(&held[0]);
+	eventually(stats_of(s.side.engine).bytes_kept == TOFU_BLOCK);
+	atomic_store(&failing, NONE);
+	for (int i = 1; i < POOL; i++)
+		tofu_msg_put(&held[i]);
+	for (uint64_t n = 1; n <= FRAMES;) {
+		msg = take(&s.side);
+		if (!is_notice(msg, TOFU_POOL_EMPTY))
+			must(tofu_msg_header(msg)->id == n++, "%s", describe(msg));
+		tofu_msg_put(&msg);
+	}
+	ck_assert_uint_eq(stats_of(s.side.engine).bytes_kept, 0);
+	served_end(&s);
+}
+END_TEST
+
 static Suite *suite_of_engine_memory(void)
 {
 	Suite *suite = suite_create("engine memory");
@@ -399,6 +439,7 @@ static Suite *suite_of_engine_memory(void)
 	over_add(failing_case, any_one_allocation_may_fail, 1);
 	over_add(failing_case, all_allocations_may_fail_from_any_one_on, 1);
 	over_add(failing_case, pool_empty_is_said_as_soon_as_there_is_memory_to_say_it, 1);
+	over_add(failing_case, what_was_read_is_not_lost_when_there_is_no_memory_to_keep_it_in, 1);
 	return suite;
 }
 

@@ -134,6 +134,7 @@ struct tofu_stats {
 	uint32_t channels_accepted;  /* HelloRequest due */
 	uint32_t channels_open;
 	uint32_t channels_closing;   /* from the first bye or failure to channel_closed */
+	uint64_t bytes_kept;         /* now: memory for what was read and waits for messages; bounded for all channels together */
 };
 /* clang-format on */
 

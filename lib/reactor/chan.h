@@ -112,7 +112,7 @@ struct tofu_chan {
 	uint8_t head_len;
 	struct tofu_msg *partial; /* the message it fills */
 	uint32_t partial_len;     /* bytes of text headers and body that are in it */
-	struct tofu_block *saved; /* read from the socket, waiting for messages to put it into */
+	struct tofu_block *kept;  /* read from the socket, waiting for messages to put it into */
 
 	struct tofu_deadlines deadlines;
 	int64_t partial_since_ns; /* when the message that is being filled was taken out of the pool */

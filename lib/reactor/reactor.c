@@ -37,7 +37,7 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	r->has_turn = true;
 	r->stock_next = TOFU_STOCK_FIRST;
 	r->staging = malloc(TOFU_STAGING);
-	r->block = malloc(sizeof *r->block);
+	r->block = tofu_block_new(TOFU_BLOCK);
 	if (r->staging == NULL || r->block == NULL)
 		return TOFU_ALLOCATION_FAILED;
 	return tofu_poller_create(o->poller, &r->poller);
@@ -503,7 +503,7 @@ static void discard(void *context, struct tofu_chan *c)
 	tofu_msg_put(&c->partial);
 	tofu_msg_queue_put(&c->unsent);
 	tofu_msg_queue_put(&c->held);
-	free(c->saved);
+	free(c->kept);
 	free(c->dial);
 }
 
@@ -514,12 +514,6 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 		tofu_poller_destroy(r->poller);
 	tofu_pool_put_all(r->sent);
 	tofu_pool_put_unused(r->engine->pool, r->stock, r->stocked); /* what is in stock keeps the pool alive */
-	while (r->spare_blocks != NULL) {
-		struct tofu_block *b = r->spare_blocks;
-
-		r->spare_blocks = b->next;
-		free(b);
-	}
 	while (r->spare_dials != NULL) {
 		struct tofu_dial *d = r->spare_dials;
 

@@ -26,6 +26,7 @@ struct tofu_group;
 enum {
 	TOFU_READY_MAX = 256,     /* events per wait */
 	TOFU_BLOCK = 128 * 1024,  /* what one read may bring */
+	TOFU_KEPT_MAX = 1 << 20,  /* bytes that all channels together may keep while they wait for messages */
 	TOFU_STAGING = 64 * 1024, /* small messages are copied together here */
 	TOFU_SIP = 4 * 1024,      /* ... while the pool is nearly empty */
 	TOFU_BUDGET = 256 * 1024, /* bytes per channel, turn and direction: one flood must not starve the others */
@@ -33,18 +34,17 @@ enum {
 	TOFU_ACCEPT_BUDGET = 64,  /* connections per listener and turn */
 	TOFU_STOCK_FIRST = 4,     /* messages taken out of the pool at once: at first in a turn */
 	TOFU_STOCK = 64,          /* ... and then */
-	TOFU_SPARE_BLOCKS = 4,
 	TOFU_SPARE_DIALS = 64,
 	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
 	TOFU_RETRY_MS = 100    /* when something was refused for want of memory or descriptors */
 };
 
-/** A piece of a stream that was read. A channel keeps it while it waits for messages to cut it into. */
+/** A piece of a stream that was read. A channel keeps what is left of it while it waits for messages to cut it into. */
 struct tofu_block {
-	struct tofu_block *next; /* spare */
+	uint32_t size;
 	uint32_t at;
 	uint32_t len;
-	unsigned char bytes[TOFU_BLOCK];
+	unsigned char bytes[];
 };
 
 /** Counters: written by the reactor only, read by any thread. */
@@ -59,6 +59,7 @@ struct tofu_counters {
 	_Atomic uint64_t polls_for_reading;
 	_Atomic uint64_t sends;
 	_Atomic uint64_t receives;
+	_Atomic uint64_t bytes_kept;
 	_Atomic uint64_t channels[TOFU_CHAN_STATES];
 };
 
@@ -102,8 +103,6 @@ struct tofu_reactor {
 	size_t stocked;
 	size_t stock_next; /* how many to take next */
 	struct tofu_block *block;
-	struct tofu_block *spare_blocks;
-	unsigned spare_block_count;
 	struct tofu_dial *spare_dials;
 	unsigned spare_dial_count;
 	uint64_t next_serial;
@@ -202,6 +201,8 @@ void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c);
 
 /* receive.c */
 
+/** Room for that many bytes; for free(). NULL: no memory. */
+struct tofu_block *tofu_block_new(size_t size);
 /** Read what can be read now, and cut it into messages. */
 void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c);
 /** Read on where the poller cannot know that there is more. */

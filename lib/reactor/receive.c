@@ -7,9 +7,9 @@
  * go from the system into their messages, and are not copied on the way.
  *
  * When the pool is empty the channel asks for nothing until there is something in it again. What had been read by then
- * stays in its block, which goes to the channel, so that nothing is copied and nothing is lost. The same happens, with a
- * look every now and then, when there is no memory. When the pool is nearly empty little is read at a time, or each of many
- * peers that flood us would get a whole block filled for one message.
+ * is kept in the channel, so that nothing is lost. The same happens, with a look every now and then, when there is no memory.
+ * When the pool is nearly empty little is read at a time, or each of many peers that flood us would get a whole block filled
+ * for one message; and what all channels keep together has a bound.
  *
  * The peer is not trusted: each header is judged before anything of its frame is taken.
  */
@@ -28,39 +28,72 @@ enum cut {
 	CUT_CLOSED /* the channel has ended */
 };
 
+/* Bytes of a stream that are still to be cut. */
+struct piece {
+	const unsigned char *at;
+	size_t left;
+};
+
+struct tofu_block *tofu_block_new(size_t size)
+{
+	struct tofu_block *b = malloc(sizeof *b + size);
+
+	if (b == NULL)
+		return NULL;
+	b->size = (uint32_t)size;
+	b->at = b->len = 0;
+	return b;
+}
+
 static struct tofu_block *take_block(struct tofu_reactor *r)
 {
 	struct tofu_block *b = r->block;
 
-	if (b != NULL) {
-		r->block = NULL;
-	} else if (r->spare_blocks != NULL) {
-		b = r->spare_blocks;
-		r->spare_blocks = b->next;
-		r->spare_block_count--;
-	} else {
-		b = malloc(sizeof *b);
-		if (b == NULL)
-			return NULL;
-	}
-	b->next = NULL;
+	if (b == NULL)
+		return tofu_block_new(TOFU_BLOCK);
+	r->block = NULL;
 	b->at = b->len = 0;
 	return b;
 }
 
 static void give_block(struct tofu_reactor *r, struct tofu_block *b)
 {
-	if (b == NULL)
-		return;
-	if (r->block == NULL) {
+	if (b != NULL && r->block == NULL && b->size == TOFU_BLOCK)
 		r->block = b;
-	} else if (r->spare_block_count < TOFU_SPARE_BLOCKS) {
-		b->next = r->spare_blocks;
-		r->spare_blocks = b;
-		r->spare_block_count++;
-	} else {
+	else
 		free(b);
+}
+
+/*
+ * What is left of it waits in the channel, in no more than twice the memory that it needs. No memory to copy it to: then it
+ * stays where it is.
+ */
+static void keep(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b)
+{
+	size_t left = b->len - b->at;
+	struct tofu_block *fitting = NULL;
+
+	if (left > 0 && (b->size == TOFU_BLOCK || left < b->size / 2))
+		fitting = tofu_block_new(left);
+	if (fitting != NULL) {
+		memcpy(fitting->bytes, b->bytes + b->at, left);
+		fitting->len = (uint32_t)left;
 	}
+	if (fitting != NULL || left == 0) {
+		give_block(r, b);
+		b = fitting;
+	}
+	c->kept = b;
+	tofu_count(&r->counters.bytes_kept, b != NULL ? b->size : 0);
+}
+
+static struct tofu_block *take_kept(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_block *b = c->kept;
+
+	c->kept = NULL;
+	tofu_count(&r->counters.bytes_kept, (uint64_t)0 - (b != NULL ? b->size : 0));
+	return b;
 }
 
 /*
@@ -100,8 +133,7 @@ void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_list_remove(&c->starving);
 	tofu_list_remove(&c->arriving);
 	tofu_msg_put(&c->partial);
-	give_block(r, c->saved);
-	c->saved = NULL;
+	give_block(r, take_kept(r, c));
 }
 
 /* May a peer say this now? What it may never say, the codec knows. */
@@ -156,6 +188,7 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 	heard(r, c, m);
 	m->header.channel = c->number;
 	tofu_count(&r->counters.messages_received, 1);
+	tofu_chan_group(c)->drought = false;
 	tofu_reactor_give(r, tofu_chan_group(c), m);
 }
 
@@ -185,7 +218,6 @@ static enum tofu_status begin_message(struct tofu_reactor *r, struct tofu_chan *
 		tofu_msg_put(&m);
 		return status;
 	}
-	tofu_chan_group(c)->drought = false;
 	c->partial = m;
 	c->partial_len = 0;
 	return TOFU_OK;
@@ -218,20 +250,25 @@ static size_t missing(const struct tofu_msg *m, uint32_t have)
 	return (size_t)m->headers_len + m->body_len - have;
 }
 
-static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b)
+static void advance(struct piece *p, size_t n)
 {
-	while (b->at < b->len || c->head_len == TOFU_WIRE_HEADER) {
-		const unsigned char *from = b->bytes + b->at;
+	p->at += n;
+	p->left -= n;
+}
+
+static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct piece *p)
+{
+	while (p->left > 0 || c->head_len == TOFU_WIRE_HEADER) {
 		size_t n;
 
 		if (c->partial == NULL) {
 			struct tofu_frame frame;
 			enum tofu_status status;
 
-			n = min(TOFU_WIRE_HEADER - c->head_len, b->len - b->at);
-			memcpy(c->head + c->head_len, from, n);
+			n = min(TOFU_WIRE_HEADER - c->head_len, p->left);
+			memcpy(c->head + c->head_len, p->at, n);
 			c->head_len = (uint8_t)(c->head_len + n);
-			b->at += (uint32_t)n;
+			advance(p, n);
 			if (c->head_len < TOFU_WIRE_HEADER)
 				return CUT_ALL;
 			tofu_wire_decode(c->head, &frame);
@@ -246,9 +283,9 @@ static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_blo
 			}
 			c->head_len = 0;
 		} else {
-			n = min(missing(c->partial, c->partial_len), b->len - b->at);
-			fill(c, from, n);
-			b->at += (uint32_t)n;
+			n = min(missing(c->partial, c->partial_len), p->left);
+			fill(c, p->at, n);
+			advance(p, n);
 		}
 		if (missing(c->partial, c->partial_len) == 0)
 			frame_done(r, c);
@@ -278,22 +315,24 @@ void tofu_receive_overdue(struct tofu_reactor *r)
 		tofu_chan_close(r, TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving), TOFU_TIMEOUT);
 }
 
-/* Cut it and see who keeps it. True: go on reading. */
+/* Cut it and see who keeps it; NULL: there is but the header of a frame. True: go on reading. */
 static bool cut_block(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b)
 {
-	switch (cut(r, c, b)) {
-	case CUT_ALL:
+	struct piece p = { c->head, 0 };
+	enum cut what;
+
+	if (b != NULL)
+		p = (struct piece){ b->bytes + b->at, b->len - b->at };
+	what = cut(r, c, &p);
+	if (what == CUT_ALL)
 		await_rest(r, c);
+	if (what == CUT_WAIT && b != NULL) {
+		b->at = b->len - (uint32_t)p.left;
+		keep(r, c, b);
+	} else {
 		give_block(r, b);
-		return true;
-	case CUT_WAIT:
-		c->saved = b;
-		return false;
-	case CUT_CLOSED:
-		give_block(r, b);
-		return false;
 	}
-	return false;
+	return what == CUT_ALL;
 }
 
 void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status)
@@ -305,13 +344,27 @@ void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_s
 	tofu_chan_close(r, c, status);
 }
 
+/*
+ * How much to read behind the frame that has begun. All that channels may keep is kept: then no more than a header, which has
+ * its place in the channel, so that whoever may have a message goes on, frame by frame.
+ */
+static size_t behind_frame(const struct tofu_reactor *r, const struct tofu_chan *c)
+{
+	uint64_t kept = atomic_load_explicit(&r->counters.bytes_kept, memory_order_relaxed);
+	size_t most = r->scarce ? TOFU_SIP : TOFU_BLOCK;
+
+	if (kept + most <= TOFU_KEPT_MAX)
+		return most;
+	return TOFU_WIRE_HEADER - c->head_len;
+}
+
 /* One system call: the rest of the message that is being filled, then a block. *room: what could have come, but did not. */
 static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, size_t *room)
 {
 	struct tofu_iov iov[3];
 	size_t count = 0;
 	size_t direct = 0;
-	size_t behind = r->scarce ? TOFU_SIP : sizeof b->bytes;
+	size_t behind = behind_frame(r, c);
 	size_t done = 0;
 	struct tofu_msg *m = c->partial;
 	enum tofu_status status;
@@ -385,14 +438,11 @@ static bool provided(struct tofu_reactor *r, struct tofu_chan *c)
 void tofu_receive_now(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	uint64_t start = atomic_load_explicit(&r->counters.bytes_received, memory_order_relaxed);
-	struct tofu_block *b = c->saved;
 	bool more = true;
 
 	tofu_on_reactor(r);
-	if (b != NULL) { /* what was read when the pool was empty comes first */
-		c->saved = NULL;
-		more = cut_block(r, c, b);
-	}
+	if (c->kept != NULL || c->head_len == TOFU_WIRE_HEADER) /* what was read when the pool was empty comes first */
+		more = cut_block(r, c, take_kept(r, c));
 	while (more && provided(r, c) && read_once(r, c)) {
 		if (atomic_load_explicit(&r->counters.bytes_received, memory_order_relaxed) - start >= TOFU_BUDGET) {
 			c->reads_on = true; /* the others first */
