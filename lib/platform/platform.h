@@ -98,6 +98,9 @@ void tofu_plat_sleep(int64_t ns);
 
 /** Start a thread that blocks all signals. TOFU_LIMIT_REACHED when the system has none to give. */
 enum tofu_status tofu_thread_start(struct tofu_thread *t, void (*run)(void *context), void *context);
+/** The same, with so many bytes of stack instead of the system's default, or with that if it cannot be had otherwise. */
+enum tofu_status tofu_thread_start_with_stack(struct tofu_thread *t, size_t bytes, void (*run)(void *context),
+                                              void *context);
 /** Wait for its end, then free it. */
 void tofu_thread_join(struct tofu_thread *t);
 /** Never to be joined: frees itself at its end. */

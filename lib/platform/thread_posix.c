@@ -55,7 +55,26 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-static int create_blocking_signals(pthread_t *id, struct start *start)
+static int create(pthread_t *id, size_t stack, struct start *start)
+{
+	pthread_attr_t attributes;
+	int error;
+
+	if (stack == 0)
+		return pthread_create(id, NULL, thread_main, start);
+	error = pthread_attr_init(&attributes);
+	if (error != 0)
+		return error;
+	error = pthread_attr_setstacksize(&attributes, stack);
+	if (error == 0)
+		error = pthread_create(id, &attributes, thread_main, start);
+	(void)pthread_attr_destroy(&attributes);
+	if (error == EINVAL) /* a program's thread-local variables, which lie there, too, may need all of it */
+		error = pthread_create(id, NULL, thread_main, start);
+	return error;
+}
+
+static int create_blocking_signals(pthread_t *id, size_t stack, struct start *start)
 {
 	sigset_t all;
 	sigset_t before;
@@ -65,12 +84,18 @@ static int create_blocking_signals(pthread_t *id, struct start *start)
 	error = pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (error != 0)
 		return error;
-	error = pthread_create(id, NULL, thread_main, start);
+	error = create(id, stack, start);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
 
 enum tofu_status tofu_thread_start(struct tofu_thread *t, void (*run)(void *context), void *context)
+{
+	return tofu_thread_start_with_stack(t, 0, run, context);
+}
+
+enum tofu_status tofu_thread_start_with_stack(struct tofu_thread *t, size_t bytes, void (*run)(void *context),
+                                              void *context)
 {
 	struct start *start = malloc(sizeof *start);
 	int error;
@@ -83,7 +108,7 @@ enum tofu_status tofu_thread_start(struct tofu_thread *t, void (*run)(void *cont
 	start->run = run;
 	start->context = context;
 	start->number = t->number;
-	error = create_blocking_signals(&t->id, start);
+	error = create_blocking_signals(&t->id, bytes, start);
 	if (error != 0) {
 		free(start);
 		memset(t, 0, sizeof *t);

@@ -34,12 +34,19 @@ static unsigned __stdcall thread_main(void *argument)
 }
 
 /* _beginthreadex(), for what runs there may use all of the C library. */
-static HANDLE create_suspended(struct start *start, unsigned *id)
+static HANDLE create_suspended(size_t stack, struct start *start, unsigned *id)
 {
-	return (HANDLE)_beginthreadex(NULL, 0, thread_main, start, CREATE_SUSPENDED, id);
+	return (HANDLE)_beginthreadex(NULL, (unsigned)stack, thread_main, start,
+	                              CREATE_SUSPENDED | STACK_SIZE_PARAM_IS_A_RESERVATION, id);
 }
 
 enum tofu_status tofu_thread_start(struct tofu_thread *t, void (*run)(void *context), void *context)
+{
+	return tofu_thread_start_with_stack(t, 0, run, context);
+}
+
+enum tofu_status tofu_thread_start_with_stack(struct tofu_thread *t, size_t bytes, void (*run)(void *context),
+                                              void *context)
 {
 	struct start *start = malloc(sizeof *start);
 	unsigned id = 0;
@@ -49,7 +56,7 @@ enum tofu_status tofu_thread_start(struct tofu_thread *t, void (*run)(void *cont
 		return TOFU_ALLOCATION_FAILED;
 	start->run = run;
 	start->context = context;
-	t->handle = create_suspended(start, &id);
+	t->handle = create_suspended(bytes, start, &id);
 	if (t->handle == NULL) {
 		free(start);
 		return TOFU_LIMIT_REACHED;
