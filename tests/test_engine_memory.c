@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Memory: an engine that has warmed up allocates nothing on its own thread, and an allocation that fails, whichever it is,
- * leads to a status or is made up for; nothing leaks, nothing hangs.
+ * Memory: an engine that has warmed up allocates nothing on its own thread, a channel that waits for a name takes little, and
+ * an allocation that fails, whichever it is, leads to a status or is made up for; nothing leaks, nothing hangs.
  *
  * The linker puts what stands here before malloc, calloc, realloc, strdup and free (--wrap), so the library has to be linked
  * statically.
@@ -31,6 +31,7 @@ void __wrap_free(void *old);
 static _Atomic int64_t tester;
 static atomic_ulong by_others; /* allocations on threads that are not */
 static atomic_long live;       /* allocated and not freed, by anyone */
+static atomic_ulong bytes;     /* allocated by anyone, what was freed since included */
 
 enum failing { NONE, ONE, ALL_FROM_THERE, BY_OTHERS_FROM_THERE };
 static atomic_int failing;
@@ -50,21 +51,26 @@ static bool refused(void)
 	return before == 0 || (before < 0 && mode != ONE);
 }
 
-static void *counted(void *made)
+/* What an allocator puts beside each piece. */
+enum { BESIDE = 16 };
+
+static void *counted(void *made, size_t size)
 {
-	if (made != NULL)
+	if (made != NULL) {
 		atomic_fetch_add(&live, 1);
+		atomic_fetch_add(&bytes, size + BESIDE);
+	}
 	return made;
 }
 
 void *__wrap_malloc(size_t size)
 {
-	return refused() ? NULL : counted(__real_malloc(size));
+	return refused() ? NULL : counted(__real_malloc(size), size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return refused() ? NULL : counted(__real_calloc(count, size));
+	return refused() ? NULL : counted(__real_calloc(count, size), count * size);
 }
 
 void *__wrap_realloc(void *old, size_t size)
@@ -72,7 +78,8 @@ void *__wrap_realloc(void *old, size_t size)
 	if (refused())
 		return NULL;
 	if (old == NULL)
-		return counted(__real_realloc(old, size));
+		return counted(__real_realloc(old, size), size);
+	atomic_fetch_add(&bytes, size);
 	return __real_realloc(old, size);
 }
 
@@ -151,6 +158,62 @@ START_TEST(a_warm_engine_allocates_nothing_for_bodies_it_has_seen)
 	must(atomic_load(&by_others) == before, "%lu allocations on the engine's thread",
 	     atomic_load(&by_others) - before);
 	pair_close(&p);
+}
+END_TEST
+
+/* channels that wait for a name */
+
+static atomic_bool names_are_known;
+
+static enum tofu_status slow_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
+                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	(void)rest, (void)purpose, (void)out, (void)capacity, (void)count;
+	if (!may_block)
+		return TOFU_WOULD_BLOCK;
+	while (!atomic_load(&names_are_known))
+		os_pause();
+	return TOFU_HOST_NOT_FOUND;
+}
+
+/* The messages themselves are the application's. */
+START_TEST(a_channel_that_waits_for_a_name_takes_less_than_a_kibibyte)
+{
+	static struct tofu_transport slow;
+	const unsigned channels = rounds(65530);
+	struct tofu_options options = options_with_pool(1);
+	struct side side;
+	tofu_msg **hellos = calloc(channels, sizeof *hellos);
+	unsigned long each;
+
+	ck_assert_ptr_nonnull(hellos);
+	atomic_store(&names_are_known, false);
+	slow = *over_transport(OVER_TCP);
+	slow.scheme = "slow";
+	slow.resolve = slow_resolve;
+	options.handshake_timeout_ms = UINT32_MAX;
+	side = side_in(engine_up(&options));
+	ck_status(tofu_engine_register(side.engine, &slow), TOFU_OK);
+	for (unsigned i = 0; i < channels; i++) {
+		hellos[i] = message(&side, TOFU_HELLO_REQUEST, 0, 0, NULL);
+		ck_status(tofu_msg_connect_to(hellos[i], "slow|name.of.an.ordinary.length.example.com|4000"), TOFU_OK);
+	}
+	atomic_store(&bytes, 0);
+	for (unsigned i = 0; i < channels; i++)
+		post(&side, &hellos[i]);
+	eventually(stats_of(side.engine).channels_resolving == channels);
+	each = atomic_load(&bytes) / channels;
+	printf("a channel that waits for a name: %lu bytes\n", each);
+	must(each < 1024, "%lu bytes each", each);
+	tofu_engine_destroy(side.engine);
+	side_down(&side);
+	tofu_deinit();
+	atomic_store(&names_are_known, true);
+	while (tofu_plat_hold() == TOFU_OK) { /* by the threads that were left behind */
+		tofu_plat_release();
+		os_pause();
+	}
+	free(hellos);
 }
 END_TEST
 
@@ -434,6 +497,7 @@ static Suite *suite_of_engine_memory(void)
 	Suite *suite = suite_create("engine memory");
 	TCase *warm = suite_case(suite, "warm", 120), *failing_case = suite_case(suite, "failing", 120);
 
+	tcase_add_test(warm, a_channel_that_waits_for_a_name_takes_less_than_a_kibibyte);
 	over_add(warm, a_warm_engine_allocates_nothing, 1);
 	over_add(warm, a_warm_engine_allocates_nothing_for_bodies_it_has_seen, 1);
 	over_add(failing_case, any_one_allocation_may_fail, 1);

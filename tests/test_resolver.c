@@ -7,18 +7,24 @@
  *     door|wait:REST     waits until the door opens, then REST as TCP would
  *     door|quick:REST    a lookup that does not take long
  *     door|list:A,B,C    these addresses, at once
+ *     door|after:N:REST  N addresses where nobody listens, at once, then REST as TCP would
+ *     door|same:N:REST   REST as TCP would, at once, N times and once more
  *     door|unknown       fails, on the helper thread
  *     door|nothing       succeeds there, without an address
  *     door|again         says would_block there, too
  */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tofu/tcp.h>
 
 #include "lib/steps.h"
 #include "raw.h"
+
+/* What is looked up at the same time, as tofu-tcp(7) says. */
+enum { AT_ONCE = 72 };
 
 /* The door outlives every engine, so it is never freed; up() shuts it. */
 static struct {
@@ -109,6 +115,22 @@ static bool is(const char *rest, const char *kind)
 	return strncmp(rest, kind, strlen(kind)) == 0;
 }
 
+/* "N:REST": before it, N of another. All of them count; what there is room for is written. */
+static enum tofu_status many(const char *rest, const char *before, enum tofu_purpose purpose, struct tofu_sockaddr *out,
+                             size_t capacity, size_t *count)
+{
+	size_t n = strtoul(rest, NULL, 10), got;
+	struct tofu_sockaddr others, last;
+	enum tofu_status st = tofu_tcp()->resolve(before, purpose, 0, &others, 1, &got);
+
+	if (st == TOFU_OK)
+		st = tofu_tcp()->resolve(strchr(rest, ':') + 1, purpose, 0, &last, 1, &got);
+	for (size_t i = 0; i <= n && i < capacity; i++)
+		out[i] = i < n ? others : last;
+	*count = n + 1;
+	return st;
+}
+
 static enum tofu_status look_up(const char *rest, enum tofu_purpose purpose, struct tofu_sockaddr *out, size_t capacity,
                                 size_t *count)
 {
@@ -131,6 +153,11 @@ static enum tofu_status door_resolve(const char *rest, enum tofu_purpose purpose
 {
 	if (is(rest, "list:"))
 		return list(rest + strlen("list:"), purpose, out, capacity, count);
+	if (is(rest, "after:"))
+		return many(rest + strlen("after:"), "127.0.0.1|1", purpose, out, capacity, count);
+	if (is(rest, "same:"))
+		return many(rest + strlen("same:"), strchr(rest + strlen("same:"), ':') + 1, purpose, out, capacity,
+		            count);
 	if (!may_block)
 		return TOFU_WOULD_BLOCK;
 	door_move(&door.calls, 1);
@@ -215,6 +242,16 @@ static void meet(const struct side *server, const struct side *client, struct to
 	tofu_msg_put(&msg);
 }
 
+/* So many more names that hang, as far as they are looked up. */
+static void hang(const struct side *side, int names)
+{
+	int waiting = door_look(&door.waiting) + names;
+
+	for (int i = 0; i < names; i++)
+		call(side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(waiting < AT_ONCE ? waiting : AT_ONCE, PATIENCE_NS));
+}
+
 START_TEST(name_that_takes_a_lookup_connects)
 {
 	struct side client = up(NULL), server = side_in(client.engine);
@@ -292,13 +329,11 @@ START_TEST(destroy_does_not_wait_for_lookups_and_nothing_is_left_when_they_end)
 	struct side side = up(NULL);
 	int calls;
 
-	for (int i = 0; i < 6; i++) /* four look up, two wait for their turn */
-		call(&side, "door|wait:127.0.0.1|1", NULL);
-	ck_assert(door_holds(4, PATIENCE_NS));
+	hang(&side, AT_ONCE + 2); /* two wait for their turn */
 	calls = door_look(&door.calls);
 	tofu_engine_destroy(side.engine); /* comes back, though the door is shut */
 	side_down(&side);
-	ck_assert_int_eq(door_look(&door.waiting), 4);
+	ck_assert_int_eq(door_look(&door.waiting), AT_ONCE);
 	tofu_deinit();
 	side.engine = NULL;
 	down(side);
@@ -324,24 +359,67 @@ START_TEST(group_is_destroyed_without_waiting_for_its_lookups)
 }
 END_TEST
 
-START_TEST(four_lookups_run_at_once_and_the_fifth_waits_for_one_of_them)
+START_TEST(lookup_beyond_the_most_takes_the_place_of_one_that_nobody_waits_for)
 {
 	struct side side = up(NULL);
-	struct tofu_header hellos[5];
+	struct tofu_header first = call(&side, "door|wait:127.0.0.1|1", NULL), last;
 
-	for (int i = 0; i < 5; i++)
-		hellos[i] = call(&side, "door|wait:127.0.0.1|1", NULL);
-	ck_assert(door_holds(4, PATIENCE_NS));
-	eventually(stats_of(side.engine).channels_resolving == 5);
-	ck_assert(!door_holds(5, 50 * TOFU_NS_PER_MS));
-	for (int i = 0; i < 4; i++) {
-		say(&side, hellos[i].channel, TOFU_BYE_SIGNAL, 0, NULL);
-		expect_answer(&side, hellos[i], TOFU_CHANNEL_CLOSED);
+	ck_assert(door_holds(1, PATIENCE_NS));
+	hang(&side, AT_ONCE - 1);
+	last = call(&side, "door|unknown", NULL);
+	eventually(stats_of(side.engine).channels_resolving == AT_ONCE + 1);
+	expect_silence(&side);
+	ck_assert_int_eq(door_look(&door.calls), AT_ONCE);
+	say(&side, first.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_answer(&side, first, TOFU_CHANNEL_CLOSED);
+	expect_answer(&side, last, TOFU_HOST_NOT_FOUND);
+	ck_assert_int_eq(door_look(&door.waiting), AT_ONCE);
+	down(side);
+}
+END_TEST
+
+START_TEST(name_is_found_at_once_while_sixty_four_others_hang)
+{
+	struct side side = up(NULL), server = side_in(side.engine), client = side_in(side.engine);
+	struct listening at;
+
+	listen_over(&server, OVER_TCP, &at);
+	hang(&side, 64);
+	for (int i = 0; i < 10; i++)
+		meet(&server, &client, call(&client, through("quick", &at), "hello"));
+	ck_assert_int_eq(door_look(&door.waiting), 64);
+	down(side);
+}
+END_TEST
+
+static struct tofu_options hurried(uint32_t handshake_timeout_ms)
+{
+	struct tofu_options options;
+
+	tofu_options_init(&options, sizeof options);
+	options.handshake_timeout_ms = handshake_timeout_ms;
+	return options;
+}
+
+START_TEST(when_the_time_of_a_thousand_names_that_hang_is_over_another_one_is_found)
+{
+	struct tofu_options options = hurried(1000);
+	struct side side = up(&options), server = side_in(side.engine), client = side_in(side.engine);
+	struct listening at;
+	const unsigned names = rounds(1000);
+
+	listen_over(&server, OVER_TCP, &at);
+	for (unsigned i = 0; i < names; i++)
+		call(&side, "door|wait:127.0.0.1|1", NULL);
+	for (unsigned i = 0; i < 2 * names; i++) {
+		tofu_msg *msg = take(&side);
+
+		ck_assert_int_eq(tofu_msg_header(msg)->status,
+		                 is_closed_notice(msg) ? TOFU_CHANNEL_CLOSED : TOFU_TIMEOUT);
+		tofu_msg_put(&msg);
 	}
-	door_open();
-	expect_answer(&side, hellos[4], TOFU_CONNECT_FAILED);
-	ck_assert_int_eq(door_look(&door.calls), 5);
-	ck_assert_int_le(door_look(&door.most), 5);
+	ck_assert_int_ge(door_look(&door.waiting), AT_ONCE);
+	meet(&server, &client, call(&client, through("quick", &at), "hello"));
 	down(side);
 }
 END_TEST
@@ -352,9 +430,7 @@ START_TEST(name_of_a_channel_that_has_ended_is_not_looked_up)
 	struct side side = up(NULL);
 	struct tofu_header hellos[7];
 
-	for (int i = 0; i < 4; i++)
-		call(&side, "door|wait:127.0.0.1|1", NULL);
-	ck_assert(door_holds(4, PATIENCE_NS));
+	hang(&side, AT_ONCE);
 	for (int i = 0; i < 5; i++)
 		hellos[i] = call(&side, "door|unknown", NULL);
 	for (int i = 0; i < 5; i += 2) {
@@ -363,12 +439,44 @@ START_TEST(name_of_a_channel_that_has_ended_is_not_looked_up)
 	}
 	for (int i = 5; i < 7; i++)
 		hellos[i] = call(&side, "door|unknown", NULL);
-	eventually(stats_of(side.engine).channels_resolving == 8);
-	ck_assert_int_eq(door_look(&door.calls), 4);
+	eventually(stats_of(side.engine).channels_resolving == AT_ONCE + 4);
+	ck_assert_int_eq(door_look(&door.calls), AT_ONCE);
 	door_open();
 	ck_assert(door_holds(0, PATIENCE_NS));
 	eventually(stats_of(side.engine).channels_resolving == 0);
-	ck_assert_int_eq(door_look(&door.calls), 8);
+	ck_assert_int_eq(door_look(&door.calls), AT_ONCE + 4);
+	down(side);
+}
+END_TEST
+
+/* Those who ask late would otherwise wait behind others whose time is nearly over. */
+START_TEST(newest_name_is_the_next_to_be_looked_up)
+{
+	struct side side = up(NULL);
+	struct tofu_header first = call(&side, "door|wait:127.0.0.1|1", NULL), newest;
+
+	ck_assert(door_holds(1, PATIENCE_NS));
+	hang(&side, AT_ONCE - 1);
+	call(&side, "door|wait:127.0.0.1|1", NULL);
+	newest = call(&side, "door|unknown", NULL);
+	eventually(stats_of(side.engine).channels_resolving == AT_ONCE + 2);
+	say(&side, first.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_answer(&side, first, TOFU_CHANNEL_CLOSED);
+	expect_answer(&side, newest, TOFU_HOST_NOT_FOUND);
+	down(side);
+}
+END_TEST
+
+/* It keeps a few, for the next ones. */
+START_TEST(threads_that_are_not_needed_any_more_end)
+{
+	struct side side = up(NULL);
+	int64_t before = os_threads();
+
+	hang(&side, AT_ONCE);
+	ck_assert_int_ge(os_threads(), before + AT_ONCE);
+	door_open();
+	eventually(os_threads() <= before + 4);
 	down(side);
 }
 END_TEST
@@ -380,9 +488,7 @@ START_TEST(two_lookups_run_at_once_also_when_one_thread_was_idle_before)
 	for (int i = 0; i < 20; i++) { /* the helper is idle from here on, or about to be */
 		call_fails(&side, "door|unknown", TOFU_HOST_NOT_FOUND);
 	}
-	for (int i = 0; i < 4; i++)
-		call(&side, "door|wait:127.0.0.1|1", NULL);
-	ck_assert(door_holds(4, PATIENCE_NS));
+	hang(&side, 4);
 	down(side);
 }
 END_TEST
@@ -392,13 +498,11 @@ START_TEST(slow_name_does_not_hold_up_other_channels)
 	struct side side = up(NULL), server = side_in(side.engine), client = side_in(side.engine);
 	struct pair p;
 
-	for (int i = 0; i < 3; i++)
-		call(&side, "door|wait:127.0.0.1|1", NULL);
-	ck_assert(door_holds(3, PATIENCE_NS));
+	hang(&side, 3);
 	pair_between(&p, OVER_TCP, server, client); /* numeric: no lookup at all */
 	pair_talk(&p);
 	pair_bye(&p);
-	meet(&p.server, &p.client, call(&p.client, through("quick", &p.at), "by name")); /* the fourth helper */
+	meet(&p.server, &p.client, call(&p.client, through("quick", &p.at), "by name"));
 	ck_assert_int_eq(door_look(&door.waiting), 3);
 	down(side);
 }
@@ -504,15 +608,6 @@ START_TEST(when_no_address_works_the_last_ones_failure_is_the_answer)
 }
 END_TEST
 
-static struct tofu_options hurried(uint32_t handshake_timeout_ms)
-{
-	struct tofu_options options;
-
-	tofu_options_init(&options, sizeof options);
-	options.handshake_timeout_ms = handshake_timeout_ms;
-	return options;
-}
-
 START_TEST(address_that_does_not_answer_leaves_time_for_the_next)
 {
 	struct tofu_options options = hurried(3000);
@@ -579,6 +674,70 @@ START_TEST(attempts_end_in_the_order_of_their_time)
 }
 END_TEST
 
+static const int addresses_before[] = { 0, 1, 16, TOFU_ADDRESSES_MAX - 1 };
+
+START_TEST(only_the_last_of_many_addresses_answers_and_is_reached)
+{
+	struct side side = up(NULL), server = side_in(side.engine);
+	struct listening at;
+	char address[700];
+
+	listen_over(&server, OVER_TCP, &at);
+	(void)snprintf(address, sizeof address, "door|after:%d:%s", addresses_before[_i], path_of(at.address));
+	meet(&server, &side, call(&side, address, "hello"));
+	ck_assert_int_eq(door_look(&door.dialled), addresses_before[_i] + 1);
+	down(side);
+}
+END_TEST
+
+static char last_line[256];
+
+static void note(void *context, enum tofu_log_level level, const char *text)
+{
+	(void)context;
+	if (level == TOFU_LOG_WARNING)
+		(void)snprintf(last_line, sizeof last_line, "%s", text);
+}
+
+START_TEST(how_many_addresses_were_too_many_is_logged)
+{
+	struct tofu_options options;
+	struct side side;
+	char address[700];
+
+	tofu_options_init(&options, sizeof options);
+	options.log = note;
+	side = up(&options);
+	(void)snprintf(address, sizeof address, "door|after:%d:127.0.0.1|1", TOFU_ADDRESSES_MAX + 2);
+	call_fails(&side, address, TOFU_CONNECT_FAILED);
+	ck_assert_int_eq(door_look(&door.dialled), TOFU_ADDRESSES_MAX);
+	down(side); /* the log is told before the engine is gone */
+	ck_assert_msg(strstr(last_line, ": 3 addresses ") != NULL, "\"%s\"", last_line);
+}
+END_TEST
+
+/* A peer far away needs more than a sixty-fourth of the time; one close by gets along with it. */
+START_TEST(first_of_many_addresses_has_a_second_and_the_last_one_a_chance)
+{
+	struct tofu_options options = hurried(4000);
+	struct side side = up(&options), server = side_in(side.engine);
+	struct listening at;
+	struct tofu_header hello;
+	char address[700];
+	int64_t before = tofu_plat_now_ns();
+
+	listen_over(&server, OVER_TCP, &at);
+	door_move(&door.silent, TOFU_ADDRESSES_MAX - 1);
+	(void)snprintf(address, sizeof address, "door|same:%d:%s", TOFU_ADDRESSES_MAX - 1, path_of(at.address));
+	hello = call(&side, address, "hello");
+	eventually(door_look(&door.dialled) > 1);
+	ck_assert_int_ge(tofu_plat_now_ns() - before, TOFU_NS_PER_S);
+	meet(&server, &side, hello);
+	ck_assert_int_eq(door_look(&door.dialled), TOFU_ADDRESSES_MAX);
+	down(side);
+}
+END_TEST
+
 START_TEST(list_without_an_address_is_host_not_found)
 {
 	struct side side = up(NULL);
@@ -601,8 +760,12 @@ static Suite *suite_of_resolver(void)
 	                    sizeof failures / sizeof failures[0]);
 	tcase_add_test(tc, destroy_does_not_wait_for_lookups_and_nothing_is_left_when_they_end);
 	tcase_add_test(tc, group_is_destroyed_without_waiting_for_its_lookups);
-	tcase_add_test(tc, four_lookups_run_at_once_and_the_fifth_waits_for_one_of_them);
+	tcase_add_test(tc, lookup_beyond_the_most_takes_the_place_of_one_that_nobody_waits_for);
+	tcase_add_test(tc, name_is_found_at_once_while_sixty_four_others_hang);
+	tcase_add_test(tc, when_the_time_of_a_thousand_names_that_hang_is_over_another_one_is_found);
 	tcase_add_test(tc, name_of_a_channel_that_has_ended_is_not_looked_up);
+	tcase_add_test(tc, newest_name_is_the_next_to_be_looked_up);
+	tcase_add_test(tc, threads_that_are_not_needed_any_more_end);
 	tcase_add_test(tc, two_lookups_run_at_once_also_when_one_thread_was_idle_before);
 	tcase_add_test(tc, slow_name_does_not_hold_up_other_channels);
 	tcase_add_test(tc, bye_signal_ends_a_channel_that_waits_for_a_name_and_the_late_answer_is_dropped);
@@ -613,6 +776,10 @@ static Suite *suite_of_resolver(void)
 	tcase_add_test(tc, address_that_does_not_answer_leaves_time_for_the_next);
 	tcase_add_test(tc, when_no_address_answers_all_were_tried_and_the_handshake_time_is_over);
 	tcase_add_test(tc, attempts_end_in_the_order_of_their_time);
+	tcase_add_loop_test(tc, only_the_last_of_many_addresses_answers_and_is_reached, 0,
+	                    sizeof addresses_before / sizeof addresses_before[0]);
+	tcase_add_test(tc, how_many_addresses_were_too_many_is_logged);
+	tcase_add_test(tc, first_of_many_addresses_has_a_second_and_the_last_one_a_chance);
 	tcase_add_test(tc, list_without_an_address_is_host_not_found);
 	return suite;
 }

@@ -28,8 +28,8 @@ enum tofu_close {
 	                           shutdown, no option, no file removed */
 };
 
-/** The most addresses that one name may stand for; more are ignored. */
-enum { TOFU_ADDRESSES_MAX = 16 };
+/** The most addresses of one name that are used; how many are left out is logged. */
+enum { TOFU_ADDRESSES_MAX = 64 };
 
 /** An address in the system's form (a struct sockaddr), or whatever the transport keeps in it. */
 struct tofu_sockaddr {
@@ -70,9 +70,10 @@ struct tofu_transport {
 	const char *scheme; /* what addresses start with, before the first '|': "tcp"; 1 to 15 of A-Z a-z 0-9 + - . _ */
 
 	/**
-	 * Turn the rest of an address (after "scheme|") into one or more system addresses, best first. With may_block 0 it
-	 * answers at once: TOFU_WOULD_BLOCK if that takes a lookup. It is then called again, with may_block 1, on a helper
-	 * thread, at the same time as other operations; that call may outlast the engine, so it uses nothing but its arguments.
+	 * Turn the rest of an address (after "scheme|") into one or more system addresses, best first. At most `capacity` are
+	 * written; *count says how many there are, and may be more. With may_block 0 it answers at once: TOFU_WOULD_BLOCK if
+	 * that takes a lookup. It is then called again, with may_block 1, on a helper thread with 512 KiB of stack, at the same
+	 * time as other operations and other lookups; that call may outlast the engine, so it uses nothing but its arguments.
 	 * Errors: TOFU_INVALID_ADDRESS, TOFU_HOST_NOT_FOUND, TOFU_PATH_TOO_LONG, TOFU_NOT_SUPPORTED, ...
 	 */
 	enum tofu_status (*resolve)(const char *rest, enum tofu_purpose purpose, int may_block,
@@ -124,7 +125,7 @@ enum { TOFU_NO_SOCKET = -1 };
  * The addresses of an Internet host. host: a numeric IPv4 or IPv6 address, or a name; NULL or empty: every interface (to
  * listen), which is one address: "::", or 0.0.0.0 where the host has no IPv6 address. An IPv4 address in the form of IPv6
  * ("::ffff:127.0.0.1") gives the IPv4 address. With may_block 0 a name gives TOFU_WOULD_BLOCK; with 1 this waits for the
- * system's resolver.
+ * system's resolver. At most `capacity` are written; *count says how many there are, and may be more.
  * Errors: TOFU_HOST_NOT_FOUND (nobody knows it, or no name server answered), TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED,
  *         TOFU_NOT_ALLOWED (capacity 0).
  */

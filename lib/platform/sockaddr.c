@@ -82,26 +82,28 @@ _Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockadd
 struct list {
 	struct tofu_sockaddr *out;
 	size_t capacity;
-	size_t count;
+	size_t count;  /* found: those beyond the capacity are only counted */
 	uint16_t port; /* network order */
 };
 
-/* Once each, as long as there is room: a hosts file may name one twice. */
+/* Once each: a hosts file may name one twice. */
 static void list_add(struct list *list, const void *system, size_t len)
 {
 	struct tofu_sockaddr one;
 
-	if (list->count == list->capacity || len > sizeof one.bytes)
+	if (len > sizeof one.bytes)
 		return;
 	put(&one, system, len);
 	one = unmapped(&one);
 	if (family_of(&one) != AF_INET && family_of(&one) != AF_INET6)
 		return;
 	memcpy((unsigned char *)one.bytes + offsetof(struct sockaddr_in, sin_port), &list->port, sizeof list->port);
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < list->count && i < list->capacity; i++)
 		if (memcmp(&list->out[i], &one, sizeof one) == 0)
 			return;
-	list->out[list->count++] = one;
+	if (list->count < list->capacity)
+		list->out[list->count] = one;
+	list->count++;
 }
 
 static void list_found(void *list, const void *system, size_t len)

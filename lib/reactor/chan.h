@@ -20,6 +20,7 @@
 #include "reactor/timers.h"
 
 struct tofu_group;
+struct tofu_lookup;
 struct tofu_reactor;
 
 /*
@@ -69,13 +70,15 @@ struct tofu_chan_rule {
 
 extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
 
-/** Addresses still to be tried for a channel that is being opened. */
+/** The addresses of a channel that is being opened, made when they are known: with room for exactly those, or for a few. */
 struct tofu_dial {
 	struct tofu_dial *next; /* spare */
-	uint64_t serial;        /* tells a late answer of the resolver from one that is awaited */
-	size_t count;
-	size_t at;
-	struct tofu_sockaddr addresses[TOFU_ADDRESSES_MAX];
+	int64_t hurry_ns;       /* until then, an address may get more than its equal share of the time */
+	uint32_t room;
+	uint32_t count;
+	uint32_t at;       /* the next to try */
+	uint32_t left_out; /* more than TOFU_ADDRESSES_MAX were found: so many */
+	struct tofu_sockaddr addresses[];
 };
 
 /** What has been queued that ends the sending side. */
@@ -96,10 +99,11 @@ struct tofu_chan {
 	bool paused;   /* a listener that could not accept; the log knows */
 	bool reads_on; /* there may be more to read that no poller sees */
 
-	uint64_t opening_id;       /* of the Hello or Welcome */
-	struct tofu_msg *welcome;  /* the WelcomeRequest until it is answered */
-	struct tofu_msg *farewell; /* the channel_closed notice, made beforehand so that it cannot fail */
-	struct tofu_dial *dial;
+	uint64_t opening_id;        /* of the Hello or Welcome */
+	struct tofu_msg *welcome;   /* the WelcomeRequest until it is answered */
+	struct tofu_msg *farewell;  /* the channel_closed notice, made beforehand so that it cannot fail */
+	struct tofu_lookup *lookup; /* its answer is awaited */
+	struct tofu_dial *dial;     /* what is dialled, or listened at */
 
 	struct tofu_msg_queue unsent;
 	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */

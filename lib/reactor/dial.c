@@ -17,22 +17,42 @@
 #include "reactor/engine.h"
 #include "reactor/group.h"
 
-static struct tofu_dial *dial_new(struct tofu_reactor *r)
+static void dial_fill(struct tofu_dial *d, const struct tofu_sockaddr *addresses, size_t count)
+{
+	size_t most = count < TOFU_ADDRESSES_MAX ? count : TOFU_ADDRESSES_MAX;
+
+	d->next = NULL;
+	d->count = (uint32_t)most;
+	d->at = 0;
+	d->left_out = (uint32_t)(count - most);
+	memcpy(d->addresses, addresses, most * sizeof addresses[0]);
+}
+
+struct tofu_dial *tofu_dial_make(const struct tofu_sockaddr *addresses, size_t count)
+{
+	size_t room = count < TOFU_ADDRESSES_MAX ? count : TOFU_ADDRESSES_MAX;
+	struct tofu_dial *d;
+
+	if (room < TOFU_DIAL_ROOM)
+		room = TOFU_DIAL_ROOM;
+	d = malloc(sizeof *d + room * sizeof d->addresses[0]);
+	if (d == NULL)
+		return NULL;
+	d->room = (uint32_t)room;
+	dial_fill(d, addresses, count);
+	return d;
+}
+
+/* The same on the reactor's thread, which keeps some. */
+static struct tofu_dial *dial_get(struct tofu_reactor *r, const struct tofu_sockaddr *addresses, size_t count)
 {
 	struct tofu_dial *d = r->spare_dials;
 
-	if (d != NULL) {
-		r->spare_dials = d->next;
-		r->spare_dial_count--;
-	} else {
-		d = malloc(sizeof *d);
-		if (d == NULL)
-			return NULL;
-	}
-	d->next = NULL;
-	d->serial = ++r->next_serial;
-	d->count = 0;
-	d->at = 0;
+	if (d == NULL || count > d->room)
+		return tofu_dial_make(addresses, count);
+	r->spare_dials = d->next;
+	r->spare_dial_count--;
+	dial_fill(d, addresses, count);
 	return d;
 }
 
@@ -43,7 +63,7 @@ static void dial_free(struct tofu_reactor *r, struct tofu_chan *c)
 	c->dial = NULL;
 	if (d == NULL)
 		return;
-	if (r->spare_dial_count >= TOFU_SPARE_DIALS) {
+	if (d->room > TOFU_DIAL_ROOM || r->spare_dial_count >= TOFU_SPARE_DIALS) {
 		free(d);
 		return;
 	}
@@ -54,8 +74,9 @@ static void dial_free(struct tofu_reactor *r, struct tofu_chan *c)
 
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	if (c->state == TOFU_CHAN_RESOLVING && c->dial != NULL)
-		tofu_resolver_forget(r->engine->resolver, c->dial->serial);
+	if (c->lookup != NULL)
+		tofu_resolver_forget(r->engine->resolver, c->lookup);
+	c->lookup = NULL;
 	dial_free(r, c);
 }
 
@@ -87,14 +108,21 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_chan_touch(r, c);
 }
 
-/* The time that is left, divided by the addresses that are left; the last one gets all of it. */
+/*
+ * The time that is left, divided by the addresses that are left; the last one gets all of it. If there are so many that this
+ * is too short for a peer far away, the first ones get more, at the cost of no more than half of the time: they are those
+ * that the resolver prefers.
+ */
 static void start_share(struct tofu_reactor *r, struct tofu_chan *c, size_t addresses)
 {
 	int64_t left_ns = tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns;
+	int64_t share_ns = left_ns > 0 ? left_ns / (int64_t)addresses : 0;
+	int64_t far_ns = c->dial->hurry_ns - r->now_ns;
 
+	if (far_ns > TOFU_FAR_MS * TOFU_NS_PER_MS)
+		far_ns = TOFU_FAR_MS * TOFU_NS_PER_MS;
 	if (addresses > 1)
-		tofu_timer_start(r, c, TOFU_TIMER_CONNECT,
-		                 r->now_ns + (left_ns > 0 ? left_ns / (int64_t)addresses : 0));
+		tofu_timer_start(r, c, TOFU_TIMER_CONNECT, r->now_ns + (share_ns > far_ns ? share_ns : far_ns));
 	else
 		tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
 }
@@ -193,67 +221,77 @@ static void listen_first(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_chan_declare(r, c);
 }
 
-static void resolved(struct tofu_reactor *r, struct tofu_chan *c)
+/* Its addresses are known. */
+static void resolved(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_dial *d)
 {
+	c->dial = d;
+	if (d->left_out > 0)
+		tofu_reactor_log(r, TOFU_LOG_WARNING,
+		                 "channel %u: %u addresses of the name are left out, the first %u are used", c->number,
+		                 d->left_out, d->count);
 	if (c->welcome != NULL) {
 		listen_first(r, c);
-	} else {
-		tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
-		connect_next(r, c, TOFU_HOST_NOT_FOUND);
+		return;
 	}
+	d->hurry_ns = r->now_ns + (tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns) / 2;
+	tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
+	connect_next(r, c, TOFU_HOST_NOT_FOUND);
 }
 
 /* The resolver's answer, on the reactor's thread. The channel may have ended in the meantime. */
 static void answered(struct tofu_engine *e, struct tofu_command *command)
 {
 	struct tofu_lookup *l = (struct tofu_lookup *)(void *)command;
-	struct tofu_chan *c = tofu_registry_find(&e->registry, l->channel);
+	struct tofu_chan *c = l->channel;
+	struct tofu_dial *d = l->dial;
 
-	if (c != NULL && c->state == TOFU_CHAN_RESOLVING && c->dial->serial == l->serial) {
-		if (l->status == TOFU_OK) {
-			c->dial->count = l->count;
-			memcpy(c->dial->addresses, l->addresses, l->count * sizeof l->addresses[0]);
-			resolved(&e->reactor, c);
-		} else {
+	if (c != NULL) {
+		c->lookup = NULL;
+		l->dial = NULL;
+		if (l->status == TOFU_OK)
+			resolved(&e->reactor, c, d);
+		else
 			tofu_chan_close(&e->reactor, c, l->status);
-		}
 	}
-	free(l);
+	tofu_lookup_free(l);
 }
 
 static void drop_answer(struct tofu_command *command)
 {
-	free(command); /* a struct tofu_lookup begins with it */
+	tofu_lookup_free((struct tofu_lookup *)(void *)command);
 }
 
 static enum tofu_status ask(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_purpose purpose, const char *rest)
 {
-	struct tofu_lookup *l = malloc(sizeof *l);
+	size_t size = strlen(rest) + 1;
+	struct tofu_lookup *l = calloc(1, sizeof *l + size);
 	enum tofu_status status;
 
 	if (l == NULL)
 		return TOFU_ALLOCATION_FAILED;
 	l->answer.run = answered;
 	l->answer.drop = drop_answer;
-	l->next = NULL;
-	l->serial = c->dial->serial;
-	l->channel = c->number;
+	l->channel = c;
 	l->purpose = purpose;
 	l->transport = c->transport;
-	memcpy(l->rest, rest, strlen(rest) + 1);
+	memcpy(l->rest, rest, size);
 	status = tofu_resolver_ask(r->engine->resolver, l);
-	if (status != TOFU_OK)
-		free(l);
+	if (status == TOFU_OK)
+		c->lookup = l;
+	else
+		tofu_lookup_free(l);
 	return status;
 }
 
 static enum tofu_status resolve(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
 {
 	enum tofu_purpose purpose = m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT;
+	struct tofu_sockaddr found[TOFU_ADDRESSES_MAX];
 	char scheme[TOFU_SCHEME_MAX + 1];
 	char rest[TOFU_ADDRESS_MAX + 1];
-	size_t len;
+	size_t len, count = 0;
 	const char *address = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
+	struct tofu_dial *d;
 	enum tofu_status status;
 
 	if (address == NULL)
@@ -264,15 +302,16 @@ static enum tofu_status resolve(struct tofu_reactor *r, struct tofu_chan *c, con
 	c->transport = tofu_engine_transport(r->engine, scheme);
 	if (c->transport == NULL)
 		return TOFU_INVALID_ADDRESS;
-	c->dial = dial_new(r);
-	if (c->dial == NULL)
-		return TOFU_ALLOCATION_FAILED;
-	status = c->transport->resolve(rest, purpose, 0, c->dial->addresses, TOFU_ADDRESSES_MAX, &c->dial->count);
+	status = c->transport->resolve(rest, purpose, 0, found, TOFU_ADDRESSES_MAX, &count);
 	if (status == TOFU_WOULD_BLOCK)
 		return ask(r, c, purpose, rest);
-	if (status == TOFU_OK)
-		resolved(r, c);
-	return status;
+	if (status != TOFU_OK)
+		return status;
+	d = dial_get(r, found, count);
+	if (d == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	resolved(r, c, d);
+	return TOFU_OK;
 }
 
 void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)

@@ -35,6 +35,8 @@ enum {
 	TOFU_STOCK_FIRST = 4,     /* messages taken out of the pool at once: at first in a turn */
 	TOFU_STOCK = 64,          /* ... and then */
 	TOFU_SPARE_DIALS = 64,
+	TOFU_DIAL_ROOM = 2,    /* addresses that a spare one has room for: nearly all have no more */
+	TOFU_FAR_MS = 1000,    /* an address has as long to answer, unless too many others are to be tried */
 	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
 	TOFU_RETRY_MS = 100    /* when something was refused for want of memory or descriptors */
 };
@@ -105,7 +107,6 @@ struct tofu_reactor {
 	struct tofu_block *block;
 	struct tofu_dial *spare_dials;
 	unsigned spare_dial_count;
-	uint64_t next_serial;
 	unsigned char *staging;
 
 	struct tofu_counters counters;
@@ -174,6 +175,8 @@ void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
 
 /* dial.c */
 
+/** Any thread: addresses for a channel to be opened with; of more than TOFU_ADDRESSES_MAX the first. NULL: no memory. */
+struct tofu_dial *tofu_dial_make(const struct tofu_sockaddr *addresses, size_t count);
 /** A HelloRequest or WelcomeRequest has arrived for a new channel. */
 void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
 /** The connect in progress has something to tell. */

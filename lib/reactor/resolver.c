@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Questions queue up; an idle thread takes the next, and a thread is added as long as there are fewer than four and none is
- * idle. One that nobody waits for any more leaves the queue, so that it costs the others no time. The answer goes to the
- * reactor's mailbox, under the resolver's lock, so that an engine that is gone is not written to.
+ * A question gets a thread at once: an idle one, or a new one. As many as LOOKUPS_MAX that somebody waits for are looked up at
+ * the same time; others queue up. The newest of those is the next, for it has the most time left. One that nobody waits for
+ * any more leaves the queue, so that it costs the others no time. The answer goes to the reactor's mailbox, under the
+ * resolver's lock, so that an engine that is gone is not written to.
  *
- * The lookup itself cannot be interrupted. So at the end idle threads are joined, and busy ones are left: they hold a
- * reference each, find that nobody wants their answer, and free the resolver when they are the last.
+ * The lookup itself cannot be interrupted. If nobody waits for it any more, its thread is lost until the system answers, so
+ * it no longer counts and another takes its place, up to THREADS_MAX. A thread that finds nothing to do waits for more,
+ * unless IDLE_MAX of them do. At the end idle threads are joined, and busy ones are left: they hold a reference each, find
+ * that nobody wants their answer, and free the resolver when they are the last.
  */
 
 #include "reactor/resolver.h"
@@ -16,26 +19,40 @@
 #include "platform/platform.h"
 #include "reactor/engine.h"
 
-enum { THREADS_MAX = 4 };
+enum {
+	LOOKUPS_MAX = 72,
+	THREADS_MAX = 1024,
+	IDLE_MAX = 4,
+	STACK = 512 * 1024 /* bytes; the system's resolver has plugins */
+};
 
 struct worker {
+	struct tofu_list of_resolver;
 	struct tofu_thread thread;
 	struct tofu_resolver *resolver;
-	bool started;
 	bool busy;
+	bool joined; /* tofu_resolver_destroy() waits for its end, and frees it */
 };
 
 struct tofu_resolver {
 	struct tofu_mutex lock; /* all below */
 	struct tofu_cond asked;
 	struct tofu_engine *engine; /* NULL: gone */
-	struct tofu_lookup *first;
-	struct tofu_lookup *last;
-	unsigned idle;       /* threads that wait for a question */
-	unsigned queued;     /* questions that no thread has taken yet */
+	struct tofu_list queue;     /* questions that no thread has taken yet */
+	struct tofu_list taken;     /* questions that threads are at */
+	struct tofu_list workers;
+	unsigned queued;
+	unsigned running; /* of those taken, so many are still waited for */
+	unsigned threads;
+	unsigned idle;       /* of the threads */
 	unsigned references; /* the engine's, and one per thread */
-	struct worker workers[THREADS_MAX];
 };
+
+void tofu_lookup_free(struct tofu_lookup *l)
+{
+	free(l->dial);
+	free(l);
+}
 
 enum tofu_status tofu_resolver_create(struct tofu_engine *engine, struct tofu_resolver **out)
 {
@@ -47,6 +64,9 @@ enum tofu_status tofu_resolver_create(struct tofu_engine *engine, struct tofu_re
 		return TOFU_ALLOCATION_FAILED;
 	res->engine = engine;
 	res->references = 1;
+	tofu_list_init(&res->queue);
+	tofu_list_init(&res->taken);
+	tofu_list_init(&res->workers);
 	status = tofu_plat_hold(); /* a thread that is left behind still needs the system's sockets */
 	if (status != TOFU_OK)
 		goto no_hold;
@@ -83,25 +103,59 @@ static void unref(struct tofu_resolver *res)
 
 static struct tofu_lookup *next_question(struct tofu_resolver *res)
 {
-	struct tofu_lookup *l = res->first;
+	struct tofu_list *node = res->running < LOOKUPS_MAX ? tofu_list_pop(&res->queue) : NULL;
+	struct tofu_lookup *l;
 
-	if (l == NULL)
+	if (node == NULL)
 		return NULL;
-	res->first = l->next;
-	if (res->first == NULL)
-		res->last = NULL;
+	l = TOFU_LIST_OWNER(node, struct tofu_lookup, of_resolver);
+	l->state = TOFU_LOOKUP_RUNNING;
+	tofu_list_append(&res->taken, node);
 	res->queued--;
+	res->running++;
 	return l;
 }
 
 static void look_up(struct tofu_lookup *l)
 {
-	l->count = 0;
-	l->status = l->transport->resolve(l->rest, l->purpose, 1, l->addresses, TOFU_ADDRESSES_MAX, &l->count);
-	if (l->status == TOFU_OK && l->count == 0)
+	struct tofu_sockaddr found[TOFU_ADDRESSES_MAX];
+	size_t count = 0;
+
+	l->status = l->transport->resolve(l->rest, l->purpose, 1, found, TOFU_ADDRESSES_MAX, &count);
+	if (l->status == TOFU_OK && count == 0)
 		l->status = TOFU_HOST_NOT_FOUND;
 	if (l->status == TOFU_WOULD_BLOCK) /* not an answer here */
 		l->status = TOFU_PROCESSING_FAILED;
+	if (l->status != TOFU_OK)
+		return;
+	l->dial = tofu_dial_make(found, count);
+	if (l->dial == NULL)
+		l->status = TOFU_ALLOCATION_FAILED;
+}
+
+static void set_busy(struct tofu_resolver *res, struct worker *w, bool busy)
+{
+	w->busy = busy;
+	res->idle += busy ? -1u : 1u;
+}
+
+/* With the lock, which is let go meanwhile. */
+static void find_answer(struct tofu_resolver *res, struct worker *w, struct tofu_lookup *l)
+{
+	set_busy(res, w, true);
+	tofu_mutex_unlock(&res->lock);
+	look_up(l);
+	tofu_mutex_lock(&res->lock);
+	set_busy(res, w, false);
+	tofu_list_remove(&l->of_resolver);
+	res->running -= l->state == TOFU_LOOKUP_RUNNING;
+	if (l->state == TOFU_LOOKUP_FORGOTTEN || res->engine == NULL) {
+		tofu_lookup_free(l);
+		return;
+	}
+	l->state = TOFU_LOOKUP_ANSWERED;
+	if (tofu_mailbox_command(&res->engine->mailbox, &l->answer))
+		tofu_engine_wake(res->engine);
 }
 
 static void work(void *context)
@@ -113,125 +167,148 @@ static void work(void *context)
 	while (res->engine != NULL) {
 		struct tofu_lookup *l = next_question(res);
 
-		if (l == NULL) {
-			res->idle++;
+		if (l != NULL)
+			find_answer(res, w, l);
+		else if (res->idle <= IDLE_MAX)
 			(void)tofu_cond_wait_until(&res->asked, &res->lock, TOFU_FOREVER);
-			res->idle--;
-			continue;
-		}
-		w->busy = true;
-		tofu_mutex_unlock(&res->lock);
-		look_up(l);
-		tofu_mutex_lock(&res->lock);
-		w->busy = false;
-		if (res->engine == NULL)
-			free(l);
-		else if (tofu_mailbox_command(&res->engine->mailbox, &l->answer))
-			tofu_engine_wake(res->engine);
+		else
+			break;
+	}
+	res->threads--;
+	res->idle--;
+	if (!w->joined) {
+		tofu_list_remove(&w->of_resolver);
+		tofu_thread_detach(&w->thread);
+		free(w);
 	}
 	unref(res);
 }
 
-/* With the lock. One thread more, if that helps and can be had. True: somebody will take the next question. */
-static bool have_worker(struct tofu_resolver *res)
+static enum tofu_status add_worker(struct tofu_resolver *res)
 {
-	bool any = false;
+	struct worker *w = calloc(1, sizeof *w);
+	enum tofu_status status;
 
-	if (res->idle > res->queued)
-		return true;
-	for (size_t i = 0; i < THREADS_MAX; i++) {
-		struct worker *w = &res->workers[i];
-
-		if (!w->started) {
-			w->resolver = res;
-			w->started = tofu_thread_start(&w->thread, work, w) == TOFU_OK;
-			res->references += w->started;
-			return any || w->started;
-		}
-		any = true;
+	if (w == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	w->resolver = res;
+	status = tofu_thread_start_with_stack(&w->thread, STACK, work, w);
+	if (status != TOFU_OK) {
+		free(w);
+		return status;
 	}
-	return any;
+	tofu_list_append(&res->workers, &w->of_resolver);
+	res->threads++;
+	res->idle++;
+	res->references++;
+	return TOFU_OK;
 }
 
-enum tofu_status tofu_resolver_ask(struct tofu_resolver *res, struct tofu_lookup *lookup)
+/* With the lock: somebody for a question whose turn has come, if there is one. Why no thread was added, if one is missing. */
+static enum tofu_status engage(struct tofu_resolver *res)
 {
+	unsigned free_turns = LOOKUPS_MAX - res->running;
+	unsigned due = res->queued < free_turns ? res->queued : free_turns;
 	enum tofu_status status = TOFU_OK;
 
-	tofu_mutex_lock(&res->lock);
-	if (have_worker(res)) {
-		lookup->next = NULL;
-		if (res->last != NULL)
-			res->last->next = lookup;
-		else
-			res->first = lookup;
-		res->last = lookup;
-		res->queued++;
+	if (res->idle < due && res->threads < THREADS_MAX)
+		status = add_worker(res);
+	if (due > 0)
 		tofu_cond_signal(&res->asked);
+	return status;
+}
+
+enum tofu_status tofu_resolver_ask(struct tofu_resolver *res, struct tofu_lookup *l)
+{
+	enum tofu_status status;
+
+	tofu_mutex_lock(&res->lock);
+	l->state = TOFU_LOOKUP_QUEUED;
+	tofu_list_append(res->queue.next, &l->of_resolver); /* before the first */
+	res->queued++;
+	status = engage(res);
+	if (res->threads > 0) {
+		status = TOFU_OK; /* if not a new one, then one of those will take it */
 	} else {
-		status = TOFU_LIMIT_REACHED;
+		tofu_list_remove(&l->of_resolver);
+		res->queued--;
 	}
 	tofu_mutex_unlock(&res->lock);
 	return status;
 }
 
-void tofu_resolver_forget(struct tofu_resolver *res, uint64_t serial)
+void tofu_resolver_forget(struct tofu_resolver *res, struct tofu_lookup *l)
 {
-	struct tofu_lookup *before = NULL;
-	struct tofu_lookup *l;
+	bool queued;
 
+	l->channel = NULL;
 	tofu_mutex_lock(&res->lock);
-	for (l = res->first; l != NULL && l->serial != serial; l = l->next)
-		before = l;
-	if (l != NULL) {
-		if (before != NULL)
-			before->next = l->next;
-		else
-			res->first = l->next;
-		if (res->last == l)
-			res->last = before;
+	queued = l->state == TOFU_LOOKUP_QUEUED;
+	if (queued) {
+		tofu_list_remove(&l->of_resolver);
 		res->queued--;
+	} else if (l->state == TOFU_LOOKUP_RUNNING) {
+		l->state = TOFU_LOOKUP_FORGOTTEN;
+		res->running--;
+		(void)engage(res); /* without a new thread, one of those that there are will take the next */
 	}
 	tofu_mutex_unlock(&res->lock);
-	free(l);
+	if (queued)
+		tofu_lookup_free(l);
+}
+
+static void free_lookups(struct tofu_list *list)
+{
+	struct tofu_list *node;
+
+	while ((node = tofu_list_pop(list)) != NULL)
+		tofu_lookup_free(TOFU_LIST_OWNER(node, struct tofu_lookup, of_resolver));
 }
 
 void tofu_resolver_destroy(struct tofu_resolver *res)
 {
-	struct tofu_lookup *l;
-	bool idle[THREADS_MAX] = { false };
+	struct tofu_list idlers;
+	struct tofu_list *node, *next;
 
 	if (res == NULL)
 		return;
+	tofu_list_init(&idlers);
 	tofu_mutex_lock(&res->lock);
 	res->engine = NULL;
-	while ((l = next_question(res)) != NULL)
-		free(l);
-	for (size_t i = 0; i < THREADS_MAX; i++) {
-		struct worker *w = &res->workers[i];
+	free_lookups(&res->queue);
+	for (node = res->workers.next; node != &res->workers; node = next) {
+		struct worker *w = TOFU_LIST_OWNER(node, struct worker, of_resolver);
 
-		if (!w->started)
-			continue;
-		idle[i] = !w->busy;
+		next = node->next;
 		if (w->busy)
-			tofu_thread_detach(&w->thread);
+			continue;
+		w->joined = true;
+		tofu_list_remove(node);
+		tofu_list_append(&idlers, node);
 	}
 	tofu_cond_broadcast(&res->asked);
 	tofu_mutex_unlock(&res->lock);
-	for (size_t i = 0; i < THREADS_MAX; i++)
-		if (idle[i])
-			tofu_thread_join(&res->workers[i].thread);
+	while ((node = tofu_list_pop(&idlers)) != NULL) {
+		struct worker *w = TOFU_LIST_OWNER(node, struct worker, of_resolver);
+
+		tofu_thread_join(&w->thread);
+		free(w);
+	}
 	tofu_mutex_lock(&res->lock);
 	unref(res);
 }
 
+/* Its threads are not here, their stacks neither; what they were at is. */
 void tofu_resolver_abandon(struct tofu_resolver *res)
 {
-	struct tofu_lookup *l;
+	struct tofu_list *node;
 
 	if (res == NULL)
 		return;
-	while ((l = next_question(res)) != NULL)
-		free(l);
+	free_lookups(&res->queue);
+	free_lookups(&res->taken);
+	while ((node = tofu_list_pop(&res->workers)) != NULL)
+		free(TOFU_LIST_OWNER(node, struct worker, of_resolver));
 	free(res);
 	tofu_plat_release();
 }

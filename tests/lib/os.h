@@ -76,6 +76,8 @@ void os_fresh_path(char *out, size_t capacity);
 
 /* threads */
 
+/** How many this process has. */
+int os_threads(void);
 /** Who is calling, for os_await_sleeping(). */
 int64_t os_thread_id(void);
 /** Until that thread of this process waits for something. False: it took too long. */

@@ -50,17 +50,27 @@ static int until_ms(int64_t deadline_ns)
 
 /* descriptors */
 
-int os_descriptors(void)
+static int entries_of(const char *path)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	int count = -1; /* the one that reads the directory */
+	DIR *dir = opendir(path);
+	int count = 0;
 
 	if (dir == NULL)
-		ck_abort_msg("/proc/self/fd: %s", strerror(errno));
+		ck_abort_msg("%s: %s", path, strerror(errno));
 	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
 		count += entry->d_name[0] != '.';
 	closedir(dir);
 	return count;
+}
+
+int os_descriptors(void)
+{
+	return entries_of("/proc/self/fd") - 1; /* the one that reads the directory */
+}
+
+int os_threads(void)
+{
+	return entries_of("/proc/self/task");
 }
 
 unsigned os_raise_descriptor_limit(void)

@@ -14,6 +14,7 @@
 #include <winsock2.h>
 
 #include <windows.h>
+#include <tlhelp32.h>
 
 #include <winternl.h>
 
@@ -767,6 +768,20 @@ void os_fresh_path(char *out, size_t capacity)
 }
 
 /* threads */
+
+int os_threads(void)
+{
+	HANDLE all = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+	THREADENTRY32 one = { .dwSize = sizeof one };
+	int count = 0;
+
+	if (all == INVALID_HANDLE_VALUE)
+		ck_abort_msg("CreateToolhelp32Snapshot: %lu", GetLastError());
+	for (BOOL got = Thread32First(all, &one); got; got = Thread32Next(all, &one))
+		count += one.th32OwnerProcessID == GetCurrentProcessId();
+	CloseHandle(all);
+	return count;
+}
 
 int64_t os_thread_id(void)
 {
