@@ -175,7 +175,8 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
  *            is another's by now, or not 0 where one is opened); TOFU_CHANNEL_CLOSED (it has ended; its last word is received, or
  *            waits to be); TOFU_INVALID_MCHN_GROUP (open, but another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
  *            WelcomeRequest); TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is
- *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had);
+ *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had: too
+ *            many are open, or every number is in use or waits for its last word to be received);
  *            TOFU_ALLOCATION_FAILED; TOFU_SHUTDOWN_STARTED; TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
  */
 enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header *out_or_null);
@@ -184,8 +185,9 @@ enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header
  * Take the next message: a peer's, a notice of the engine (origin engine, status set), or an update of another thread
  * (status receiver_update). The last word on a channel is a Signal of status channel_closed with the id of
  * its HelloRequest or WelcomeRequest. The field reason of its header, 0 in all other messages, is the status that ended the
- * channel, and the text header "~reason" its name: channel_closed itself, if an application wanted it. pool_empty comes on
- * channel 0, once until a message reaches the group again.
+ * channel, and the text header "~reason" its name: channel_closed itself, if an application wanted it. From then on, or when the
+ * group is destroyed, the number may be given again. pool_empty comes on channel 0, once until a message reaches the
+ * group again.
  * Ownership: *out is the caller's: tofu_msg_put() or post it. NULL on failure.
  * Threads:   one at a time per group. Blocks: up to timeout_ns nanoseconds; 0: not at all; -1: for ever.
  * Errors:    TOFU_TIMEOUT, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()).

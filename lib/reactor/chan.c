@@ -213,14 +213,15 @@ static bool known(const struct tofu_chan *c)
 	return tofu_gate_number(atomic_load(&c->gate)) == c->number;
 }
 
-static void say_closed(struct tofu_reactor *r, struct tofu_chan *c)
+/* False: there is nobody to say it to. */
+static bool say_closed(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_msg *m = c->farewell;
 
 	c->farewell = NULL;
-	if (!known(c)) {
+	if (!known(c) || tofu_chan_group(c)->mute) {
 		tofu_msg_put(&m);
-		return;
+		return false;
 	}
 	m->header = (struct tofu_header){ .id = c->opening_id,
 		                          .channel = c->number,
@@ -231,6 +232,7 @@ static void say_closed(struct tofu_reactor *r, struct tofu_chan *c)
 	/* Fits a notice's small store: this allocates nothing and cannot fail. */
 	(void)tofu_msg_headers_add(m, "~reason", tofu_status_name(c->why));
 	tofu_reactor_give(r, tofu_chan_group(c), m);
+	return true;
 }
 
 /* The last of a channel that its application sees, once nothing more can be on its way to it. */
@@ -238,6 +240,7 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_group *g = tofu_chan_group(c);
 	size_t here = c->unsent.count + c->held.count + (c->welcome != NULL);
+	bool said;
 
 	if (tofu_gate_messages(atomic_load(&c->gate)) > here)
 		return;
@@ -245,8 +248,10 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_give_back(r, c, c->welcome, c->why);
 	c->welcome = NULL;
 	return_unsent(r, c);
-	say_closed(r, c);
+	said = say_closed(r, c);
 	tofu_registry_forget(&r->engine->registry, c, known(c));
+	if (!said)
+		tofu_engine_release_number(r->engine, c->number);
 	tofu_gate_shut(&c->gate);
 	freed(r);
 	tofu_list_remove(&c->of_group);

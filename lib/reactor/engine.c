@@ -82,6 +82,12 @@ void tofu_engine_refilled(struct tofu_engine *e)
 		tofu_engine_wake(e);
 }
 
+void tofu_engine_release_number(struct tofu_engine *e, uint16_t number)
+{
+	if (tofu_registry_release(&e->registry, number)) /* a listener may wait for one */
+		tofu_engine_refilled(e);
+}
+
 /* Called by a put into the pool, on any thread, when the reactor waits for messages. */
 static void refilled(void *context)
 {

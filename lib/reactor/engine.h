@@ -56,8 +56,10 @@ static inline bool tofu_engine_inert(const struct tofu_engine *e)
 void tofu_engine_watch_fork(struct tofu_engine *e);
 
 void tofu_engine_wake(struct tofu_engine *e);
-/** Any thread: there may be a message for who waits for one. */
+/** Any thread: there may be a message, or a channel, for who waits for one. */
 void tofu_engine_refilled(struct tofu_engine *e);
+/** Any thread: the last word on a number was received, or nobody will receive it. */
+void tofu_engine_release_number(struct tofu_engine *e, uint16_t number);
 /** Any thread but the reactor's: have run done there, and wait for it. */
 void tofu_engine_errand(struct tofu_engine *e, struct tofu_errand *errand,
                         void (*run)(struct tofu_engine *, struct tofu_command *));

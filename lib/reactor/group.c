@@ -23,6 +23,13 @@ static struct tofu_engine *engine_of(const struct tofu_group *g)
 	return atomic_load_explicit(&g->engine, memory_order_relaxed);
 }
 
+/* It is received, or nobody will. If it is a last word, which alone has a reason, the number may come to mean something else. */
+static void release_number(const struct tofu_group *g, const struct tofu_msg *m)
+{
+	if (m->header.reason != TOFU_OK)
+		tofu_engine_release_number(engine_of(g), m->header.channel);
+}
+
 enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out)
 {
 	struct tofu_group *g = calloc(1, sizeof *g);
@@ -136,6 +143,11 @@ void tofu_group_leave(struct tofu_group *g)
 
 void tofu_group_ended(struct tofu_group *g)
 {
+	const struct tofu_msg_queue *unread[] = { &g->taken, &g->inbox, &g->batch }; /* the oldest first */
+
+	for (size_t i = 0; i < sizeof unread / sizeof unread[0]; i++)
+		for (const struct tofu_msg *m = unread[i]->head; m != NULL; m = m->next)
+			release_number(g, m);
 	tofu_mutex_lock(&g->lock);
 	g->ended = true;
 	tofu_cond_broadcast(&g->settling);
@@ -192,8 +204,10 @@ static struct tofu_msg *take_one(struct tofu_group *g)
 {
 	struct tofu_msg *m = tofu_msg_queue_pop(&g->taken);
 
-	if (m != NULL)
+	if (m != NULL) {
 		tofu_msg_expect(m->ahead);
+		release_number(g, m);
+	}
 	return m;
 }
 

@@ -70,7 +70,7 @@ void tofu_group_deliver(struct tofu_group *g);
 void tofu_group_shut(struct tofu_group *g);
 /** Have the engine end the group's channels and let go of it, unless it has ended by itself; returns when that is done. */
 void tofu_group_leave(struct tofu_group *g);
-/** The engine has let go of it: whoever destroys it may free it from here on. */
+/** Reactor: the engine lets go of it, and of what was not received; whoever destroys it may free it from here on. */
 void tofu_group_ended(struct tofu_group *g);
 /** The engine ends, and is nobody's any more: let go of a group that may live on. */
 void tofu_group_part(struct tofu_group *g);

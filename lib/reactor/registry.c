@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Numbers and slots are two things: a number is free again when channel_closed is said, a slot when nothing refers to it
- * any more. Slabs grow on demand, sixty-four channels at a time, and are freed with the engine.
+ * Numbers and slots are two things: a number is free again when the application has received channel_closed, a slot when
+ * nothing refers to it any more. Slabs grow on demand, sixty-four channels at a time, and are freed with the engine.
  */
 
 #include "reactor/registry.h"
@@ -72,6 +72,12 @@ static void clear(struct tofu_chan *c)
 	c->link.handle = TOFU_NO_SOCKET;
 }
 
+/* How many more channels could get a number. */
+static uint32_t numbers_left(const struct tofu_registry *reg)
+{
+	return reg->freed_count + (TOFU_CHANNEL_MAX + 1 - reg->fresh) - reg->unnumbered;
+}
+
 enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan **out)
 {
 	enum tofu_status status = TOFU_OK;
@@ -79,7 +85,8 @@ enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan 
 
 	*out = NULL;
 	tofu_mutex_lock(&reg->lock);
-	if (reg->open >= reg->max) {
+	if (reg->open >= reg->max || numbers_left(reg) == 0) {
+		reg->wanted = true;
 		status = TOFU_LIMIT_REACHED;
 	} else if (reg->free_slots == NULL && !grow(reg)) {
 		status = TOFU_ALLOCATION_FAILED;
@@ -88,13 +95,14 @@ enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan 
 		reg->free_slots = c->next_free;
 		clear(c);
 		reg->open++;
+		reg->unnumbered++;
 		*out = c;
 	}
 	tofu_mutex_unlock(&reg->lock);
 	return status;
 }
 
-/* There is one: no more than NUMBERS channels are open. */
+/* There is one: it was counted when the channel was taken. */
 static uint16_t next_number(struct tofu_registry *reg)
 {
 	uint16_t number;
@@ -111,6 +119,7 @@ void tofu_registry_number(struct tofu_registry *reg, struct tofu_chan *c)
 {
 	tofu_mutex_lock(&reg->lock);
 	c->number = next_number(reg);
+	reg->unnumbered--;
 	atomic_store_explicit(&reg->ended[c->number], false, memory_order_relaxed);
 	atomic_store_explicit(&reg->by_number[c->number], c, memory_order_release);
 	tofu_mutex_unlock(&reg->lock);
@@ -120,6 +129,7 @@ void tofu_registry_return(struct tofu_registry *reg, struct tofu_chan *c)
 {
 	tofu_mutex_lock(&reg->lock);
 	reg->open--;
+	reg->unnumbered--;
 	c->next_free = reg->free_slots;
 	reg->free_slots = c;
 	tofu_mutex_unlock(&reg->lock);
@@ -130,10 +140,21 @@ void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c, bool k
 	tofu_mutex_lock(&reg->lock);
 	atomic_store_explicit(&reg->ended[c->number], known, memory_order_relaxed);
 	atomic_store_explicit(&reg->by_number[c->number], NULL, memory_order_release);
-	reg->freed[(reg->freed_at + reg->freed_count) % NUMBERS] = c->number;
-	reg->freed_count++;
 	reg->open--;
 	tofu_mutex_unlock(&reg->lock);
+}
+
+bool tofu_registry_release(struct tofu_registry *reg, uint16_t number)
+{
+	bool wanted;
+
+	tofu_mutex_lock(&reg->lock);
+	reg->freed[(reg->freed_at + reg->freed_count) % NUMBERS] = number;
+	reg->freed_count++;
+	wanted = reg->wanted;
+	reg->wanted = false;
+	tofu_mutex_unlock(&reg->lock);
+	return wanted;
 }
 
 void tofu_registry_free(struct tofu_registry *reg, struct tofu_chan *c)

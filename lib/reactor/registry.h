@@ -4,8 +4,8 @@
 
 /*
  * The channels of an engine: slots in slabs that stay until the engine ends, so that a pointer to one is safe to look at
- * even when the channel is long gone, and a table from number to slot. A freed number waits behind all others: it comes
- * back as late as possible.
+ * even when the channel is long gone, and a table from number to slot. A number is in use until the last word of its channel
+ * was received, and then waits behind all others: it comes back as late as possible.
  */
 
 #include <stdatomic.h>
@@ -26,8 +26,10 @@ struct tofu_registry {
 	uint16_t *freed;    /* ring of numbers in the order they were freed */
 	uint32_t freed_at;
 	uint32_t freed_count;
-	uint32_t fresh; /* the next number that was never used */
-	uint32_t open;
+	uint32_t fresh;      /* the next number that was never used */
+	uint32_t open;       /* taken, and neither returned nor forgotten */
+	uint32_t unnumbered; /* of those, the ones whose number is still to be given */
+	bool wanted;         /* somebody was refused a channel since a number was last released */
 	uint32_t max;
 	struct tofu_slab *slabs;
 	struct tofu_chan *free_slots;
@@ -45,8 +47,10 @@ enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan 
 void tofu_registry_number(struct tofu_registry *reg, struct tofu_chan *c);
 /** Any thread: it is not needed; it has no number. */
 void tofu_registry_return(struct tofu_registry *reg, struct tofu_chan *c);
-/** Its number leads nowhere from now on, and queues up to be used again. known: to the application. Before its gate is shut. */
+/** Its number leads nowhere from now on. known: to the application. Before its gate is shut. */
 void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c, bool known);
+/** Any thread: a number that leads nowhere queues up to be used again. True: a channel was refused before, and may be had now. */
+bool tofu_registry_release(struct tofu_registry *reg, uint16_t number);
 /** Its slot may be used again. */
 void tofu_registry_free(struct tofu_registry *reg, struct tofu_chan *c);
 
