@@ -345,7 +345,7 @@ static int send_once(SOCKET s, const struct tofu_iov *iov, size_t count, size_t 
 	return 0;
 }
 
-/* WSAENOBUFS: too much for now. Less may do; if not even that, it is as if the socket were full. */
+/* WSAENOBUFS: too much for now. Less may do; if not even that, it is the shortage that it says. */
 enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done)
 {
 	int error = WSAENOBUFS;
@@ -355,8 +355,6 @@ enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, s
 		return TOFU_OK;
 	for (size_t most = SEND_MAX; error == WSAENOBUFS && most >= SEND_LEAST; most /= 4)
 		error = send_once(socket_of(socket), iov, count, most, done);
-	if (error == WSAENOBUFS)
-		return TOFU_WOULD_BLOCK;
 	return error == 0 ? TOFU_OK : tofu_plat_status(error, TOFU_SEND_FAILED);
 }
 

@@ -57,6 +57,7 @@ void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_
 	assert((tofu_chan_rules[from].next & 1u << next) != 0);
 #endif
 	c->state = next;
+	c->pauses = c->reprieves = 0;
 	if (from != TOFU_CHAN_NEW)
 		tofu_count(&r->counters.channels[from], (uint64_t)-1);
 	tofu_count(&r->counters.channels[next], 1);
@@ -84,13 +85,39 @@ void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c)
 	start_timer(r, c, tofu_chan_rules[c->state].timer);
 }
 
+static void pause_for(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	int64_t pause_ms = TOFU_PAUSE_MS << c->pauses;
+
+	if (tofu_timers_deadline(&c->deadlines, TOFU_TIMER_RETRY) != 0)
+		return;
+	if (pause_ms < TOFU_RETRY_MS)
+		c->pauses++;
+	else
+		pause_ms = TOFU_RETRY_MS;
+	tofu_timer_start(r, c, TOFU_TIMER_RETRY, r->now_ns + pause_ms * TOFU_NS_PER_MS);
+}
+
+bool tofu_chan_again(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status, unsigned *want)
+{
+	bool shortage = status == TOFU_ALLOCATION_FAILED || status == TOFU_LIMIT_REACHED;
+
+	if (status != TOFU_WOULD_BLOCK && !shortage)
+		return false;
+	if (shortage || *want == 0) {
+		*want = TOFU_AFTER_PAUSE;
+		pause_for(r, c);
+	}
+	return true;
+}
+
 static unsigned interest(const struct tofu_chan *c)
 {
 	unsigned want = 0;
 
 	if (c->state == TOFU_CHAN_LISTENING)
-		return tofu_list_linked(&c->starving) ? 0 : TOFU_POLL_ACCEPT;
-	if (c->state == TOFU_CHAN_CONNECTING)
+		return c->accepting == TOFU_ACCEPTS_NOTHING ? 0 : TOFU_POLL_ACCEPT;
+	if (c->state == TOFU_CHAN_CONNECTING && c->receive_want != TOFU_AFTER_PAUSE)
 		return (c->receive_want & TOFU_READABLE) != 0 ? TOFU_POLL_READ : TOFU_POLL_CONNECT;
 	if (tofu_chan_rules[c->state].hears && !tofu_list_linked(&c->starving))
 		want |= c->receive_want;
@@ -114,8 +141,12 @@ void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c)
 /* A descriptor or a channel is free again: some listener may have waited for it. */
 static void freed(struct tofu_reactor *r)
 {
-	if (!tofu_list_empty(&r->starving))
-		r->retry_at_ns = r->now_ns;
+	struct tofu_list waiting;
+	struct tofu_list *node;
+
+	tofu_list_steal(&waiting, &r->paused);
+	while ((node = tofu_list_pop(&waiting)) != NULL)
+		tofu_dial_resume(r, TOFU_LIST_OWNER(node, struct tofu_chan, starving));
 }
 
 void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)

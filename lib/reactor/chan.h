@@ -73,6 +73,7 @@ extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
 /** The addresses of a channel that is being opened, made when they are known: with room for exactly those, or for a few. */
 struct tofu_dial {
 	struct tofu_dial *next; /* spare */
+	bool under_way;         /* a connect is */
 	int64_t hurry_ns;       /* until then, an address may get more than its equal share of the time */
 	uint32_t room;
 	uint32_t count;
@@ -84,6 +85,16 @@ struct tofu_dial {
 /** What has been queued that ends the sending side. */
 enum tofu_last_word { TOFU_MORE_TO_SAY, TOFU_BYE_ASKED, TOFU_BYE_ANSWERED };
 
+/** An operation is called again when TOFU_TIMER_RETRY ends: a bit beside TOFU_READABLE and TOFU_WRITABLE. */
+enum { TOFU_AFTER_PAUSE = 4 };
+
+/**
+ * Does a listener find what it needs to accept? When it does not, it asks for nothing until there may be something again, and
+ * TOFU_TIMER_RETRY says when to look. One that goes on after that is watched for a while: an episode, of which the log
+ * has one line, is over when nothing was refused for TOFU_CALM_MS.
+ */
+enum tofu_accepting { TOFU_ACCEPTS, TOFU_ACCEPTS_NOTHING, TOFU_ACCEPTS_AGAIN };
+
 struct tofu_chan {
 	tofu_gate gate;                   /* any thread */
 	struct tofu_group *_Atomic group; /* any thread; written while the gate is shut */
@@ -93,11 +104,13 @@ struct tofu_chan {
 	enum tofu_chan_state state;             /* written by tofu_chan_move() only */
 	enum tofu_status why;                   /* what ended it */
 	uint16_t number;
-	bool accepted; /* it came in through a listener */
-	bool watched;  /* the poller has it */
-	bool fin_sent; /* our side is shut down */
-	bool paused;   /* a listener that could not accept; the log knows */
-	bool reads_on; /* there may be more to read that no poller sees */
+	bool accepted;                 /* it came in through a listener */
+	bool watched;                  /* the poller has it */
+	bool fin_sent;                 /* our side is shut down */
+	bool reads_on;                 /* there may be more to read that no poller sees */
+	enum tofu_accepting accepting; /* a listener's */
+	uint8_t pauses;                /* in a row, for the system could not just then */
+	uint8_t reprieves;             /* of a timer that is overdue while there is more to read */
 
 	uint64_t opening_id;        /* of the Hello or Welcome */
 	struct tofu_msg *welcome;   /* the WelcomeRequest until it is answered */
@@ -109,7 +122,7 @@ struct tofu_chan {
 	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
 	uint32_t sent;              /* bytes of the first unsent message that are out */
 	enum tofu_last_word last_word;
-	unsigned send_want;    /* what the transport waits for to go on sending; 0: not stuck */
+	unsigned send_want;    /* what the transport waits for to go on sending, or TOFU_AFTER_PAUSE; 0: not stuck */
 	unsigned receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
 
 	unsigned char head[TOFU_WIRE_HEADER]; /* of a frame that has begun to arrive */
@@ -122,7 +135,7 @@ struct tofu_chan {
 	int64_t partial_since_ns; /* when the message that is being filled was taken out of the pool */
 	struct tofu_list arriving;
 	struct tofu_list dirty;    /* something happened to it: send, and declare interest */
-	struct tofu_list starving; /* waits for the pool; if a listener, for a descriptor or a slot */
+	struct tofu_list starving; /* waits for the pool; a listener, for a descriptor, memory or a slot */
 	struct tofu_list owing;    /* a send_ready could not be made for want of memory: it is tried again */
 	struct tofu_list of_group;
 	struct tofu_list grave;
@@ -148,6 +161,11 @@ void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c);
 /** The state's timer starts anew. */
 void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c);
+/**
+ * An operation gave that status, and *want. True: it is to be called again, when *want holds; that includes a pause where
+ * there is nothing to wait on, or where the system is short of memory: TOFU_AFTER_PAUSE. False: it has failed.
+ */
+bool tofu_chan_again(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status, unsigned *want);
 /** Tell the poller what its state wants. */
 void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c);
 /** Stop watching and close the link, if there is one. The state stays. */

@@ -22,6 +22,7 @@ static void dial_fill(struct tofu_dial *d, const struct tofu_sockaddr *addresses
 	size_t most = count < TOFU_ADDRESSES_MAX ? count : TOFU_ADDRESSES_MAX;
 
 	d->next = NULL;
+	d->under_way = false;
 	d->count = (uint32_t)most;
 	d->at = 0;
 	d->left_out = (uint32_t)(count - most);
@@ -102,6 +103,7 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 	if (!watch(r, c))
 		return;
 	tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
+	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
 	dial_free(r, c);
 	c->receive_want = TOFU_READABLE;
 	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
@@ -111,7 +113,7 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 /*
  * The time that is left, divided by the addresses that are left; the last one gets all of it. If there are so many that this
  * is too short for a peer far away, the first ones get more, at the cost of no more than half of the time: they are those
- * that the resolver prefers.
+ * that the resolver prefers. What runs already, goes on.
  */
 static void start_share(struct tofu_reactor *r, struct tofu_chan *c, size_t addresses)
 {
@@ -121,10 +123,19 @@ static void start_share(struct tofu_reactor *r, struct tofu_chan *c, size_t addr
 
 	if (far_ns > TOFU_FAR_MS * TOFU_NS_PER_MS)
 		far_ns = TOFU_FAR_MS * TOFU_NS_PER_MS;
-	if (addresses > 1)
+	if (addresses > 1 && tofu_timers_deadline(&c->deadlines, TOFU_TIMER_CONNECT) == 0)
 		tofu_timer_start(r, c, TOFU_TIMER_CONNECT, r->now_ns + (share_ns > far_ns ? share_ns : far_ns));
-	else
-		tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
+}
+
+/* Nothing has come of this one. */
+static void next_address(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
+	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
+	tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+	c->pauses = 0;
+	c->dial->under_way = false;
+	c->dial->at++;
 }
 
 static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status last)
@@ -135,19 +146,21 @@ static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 		size_t left = d->count - d->at;
 		unsigned want = TOFU_WRITABLE;
 
-		last = c->transport->connect_start(&c->link, &d->addresses[d->at++], &want);
+		last = c->transport->connect_start(&c->link, &d->addresses[d->at], &want);
 		if (last == TOFU_OK) {
 			connected(r, c);
 			return;
 		}
 		if (last == TOFU_WOULD_BLOCK) {
-			c->receive_want = want;
 			start_share(r, c, left);
-			if (watch(r, c))
+			(void)tofu_chan_again(r, c, last, &want);
+			c->receive_want = want;
+			d->under_way = want != TOFU_AFTER_PAUSE;
+			if (d->under_way && watch(r, c))
 				tofu_chan_declare(r, c);
 			return;
 		}
-		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+		next_address(r, c);
 	}
 	tofu_chan_close(r, c, last);
 }
@@ -159,16 +172,17 @@ void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
 	if (status == TOFU_OK) {
 		connected(r, c);
 	} else if (status == TOFU_WOULD_BLOCK) {
+		(void)tofu_chan_again(r, c, status, &c->receive_want);
 		tofu_chan_declare(r, c);
 	} else {
-		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+		next_address(r, c);
 		connect_next(r, c, status);
 	}
 }
 
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+	next_address(r, c);
 	connect_next(r, c, TOFU_TIMEOUT);
 }
 
@@ -201,12 +215,15 @@ static void listen_first(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_dial *d = c->dial;
 	enum tofu_status status = TOFU_LISTEN_FAILED;
+	unsigned want = 0;
 
 	while (d->at < d->count) {
-		status = c->transport->listen(&c->link, &d->addresses[d->at++]);
+		status = c->transport->listen(&c->link, &d->addresses[d->at]);
 		if (status == TOFU_OK)
 			break;
-		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+		if (status == TOFU_WOULD_BLOCK && tofu_chan_again(r, c, status, &want))
+			return;
+		next_address(r, c);
 	}
 	if (status == TOFU_OK && !watch(r, c))
 		return;
@@ -236,6 +253,17 @@ static void resolved(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_di
 	d->hurry_ns = r->now_ns + (tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns) / 2;
 	tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
 	connect_next(r, c, TOFU_HOST_NOT_FOUND);
+}
+
+void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	c->receive_want = TOFU_WRITABLE;
+	if (c->welcome != NULL)
+		listen_first(r, c);
+	else if (!c->dial->under_way)
+		connect_next(r, c, TOFU_CONNECT_FAILED);
+	else
+		tofu_dial_ready(r, c);
 }
 
 /* The resolver's answer, on the reactor's thread. The channel may have ended in the meantime. */
@@ -334,20 +362,30 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 }
 
 /*
- * A listener asks for nothing until there is something to be had again. That a channel or a descriptor of this engine is
- * free we learn at once; of descriptors and memory elsewhere in the process nobody tells us, so we look again.
+ * A listener asks for nothing until there is something to be had again. That a descriptor or a channel of this engine is
+ * free we learn at once; of those elsewhere in the process, and of memory, nobody tells us, so we look again.
  */
 static void pause_listener(struct tofu_reactor *r, struct tofu_chan *listener, enum tofu_status status)
 {
-	if (tofu_list_linked(&listener->starving))
-		return;
-	tofu_list_append(&r->starving, &listener->starving);
+	if (listener->accepting == TOFU_ACCEPTS)
+		tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: accepting is paused: %s", listener->number,
+		                 tofu_strerror(status));
+	listener->accepting = TOFU_ACCEPTS_NOTHING;
+	tofu_list_append(&r->paused, &listener->starving);
+	tofu_timer_start(r, listener, TOFU_TIMER_RETRY, r->now_ns + TOFU_RETRY_MS * TOFU_NS_PER_MS);
 	tofu_chan_touch(r, listener);
-	if (listener->paused)
+}
+
+void tofu_dial_resume(struct tofu_reactor *r, struct tofu_chan *listener)
+{
+	if (listener->accepting == TOFU_ACCEPTS_AGAIN) {
+		listener->accepting = TOFU_ACCEPTS;
 		return;
-	listener->paused = true;
-	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: accepting is paused: %s", listener->number,
-	                 tofu_strerror(status));
+	}
+	listener->accepting = TOFU_ACCEPTS_AGAIN;
+	tofu_list_remove(&listener->starving);
+	tofu_timer_start(r, listener, TOFU_TIMER_RETRY, r->now_ns + TOFU_CALM_MS * TOFU_NS_PER_MS);
+	tofu_chan_touch(r, listener);
 }
 
 static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *listener)
@@ -357,8 +395,6 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	struct tofu_chan *c;
 	enum tofu_status status = tofu_registry_take(reg, &c);
 
-	if (status == TOFU_ALLOCATION_FAILED)
-		tofu_reactor_retry_soon(r);
 	if (status != TOFU_OK)
 		return TOFU_LIMIT_REACHED;
 	c->farewell = tofu_pool_get_notice(r->engine->pool);
@@ -366,8 +402,6 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 		status = TOFU_LIMIT_REACHED;
 	else
 		status = listener->transport->accept(&listener->link, &c->link);
-	if (status == TOFU_LIMIT_REACHED)
-		tofu_reactor_retry_soon(r);
 	if (status != TOFU_OK) {
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
 			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
@@ -390,18 +424,14 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 
 void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener)
 {
-	for (int i = 0; i < TOFU_ACCEPT_BUDGET; i++) {
+	for (int i = 0; i < TOFU_ACCEPT_BUDGET && listener->accepting != TOFU_ACCEPTS_NOTHING; i++) {
 		enum tofu_status status = accept_one(r, listener);
 
-		if (status == TOFU_OK)
-			listener->paused = false;
 		if (status == TOFU_WOULD_BLOCK)
 			return;
-		if (status == TOFU_LIMIT_REACHED) {
+		if (status == TOFU_LIMIT_REACHED || status == TOFU_ALLOCATION_FAILED) {
 			pause_listener(r, listener, status);
-			return;
-		}
-		if (status != TOFU_OK) {
+		} else if (status != TOFU_OK) {
 			tofu_chan_close(r, listener, status);
 			return;
 		}

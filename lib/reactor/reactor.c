@@ -28,6 +28,7 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	tofu_list_init(&r->touched);
 	tofu_list_init(&r->dirty);
 	tofu_list_init(&r->starving);
+	tofu_list_init(&r->paused);
 	tofu_list_init(&r->arriving);
 	tofu_list_init(&r->owing);
 	tofu_list_init(&r->graves);
@@ -241,7 +242,7 @@ static void take_posted(struct tofu_reactor *r)
 }
 
 /*
- * Whoever waits for messages, memory or descriptors tries again, in the order of waiting. One that has to wait again has
+ * Whoever waits for messages or memory tries again, in the order of waiting. One that has to wait again has
  * taken all there was: the others are first the next time, or it would take all of it for ever.
  */
 static void feed_starving(struct tofu_reactor *r)
@@ -253,8 +254,7 @@ static void feed_starving(struct tofu_reactor *r)
 	while ((node = tofu_list_pop(&waiting)) != NULL) {
 		struct tofu_chan *c = TOFU_LIST_OWNER(node, struct tofu_chan, starving);
 
-		if (c->state != TOFU_CHAN_LISTENING)
-			tofu_receive_now(r, c);
+		tofu_receive_now(r, c);
 		if (!tofu_chan_gone(c))
 			tofu_chan_touch(r, c);
 		if (tofu_list_linked(&c->starving))
@@ -292,14 +292,12 @@ static int64_t sooner(int64_t a, int64_t b)
 
 static int64_t time_to_wait(struct tofu_reactor *r)
 {
-	int64_t next = tofu_timers_next(&r->timers);
+	int64_t next = sooner(tofu_timers_next(&r->timers), tofu_receive_deadline(r));
 
-	if (!tofu_list_empty(&r->dirty))
+	if (!tofu_list_empty(&r->dirty) || r->sweep_ns != 0)
 		return 0;
 	if (r->retry_at_ns != 0)
 		next = sooner(next, r->retry_at_ns);
-	if (r->drought && !tofu_list_empty(&r->arriving))
-		next = sooner(next, tofu_receive_deadline(r));
 	if (next == INT64_MAX)
 		return TOFU_FOREVER;
 	return next > r->now_ns ? next - r->now_ns : 0;
@@ -327,6 +325,8 @@ static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *ev
 		tofu_reactor_log(r, TOFU_LOG_ERROR, "waiting failed: %s", tofu_strerror(status));
 		return 0;
 	}
+	if (r->looks_due > 0)
+		r->looks_due--;
 	return count;
 }
 
@@ -369,13 +369,48 @@ static void handshake_overdue(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_chan_close(r, c, TOFU_TIMEOUT);
 }
 
-/* A timer has ended. */
-static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
+/* The pause is over that one of its operations asked for. */
+static void retry(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (c->state == TOFU_CHAN_LISTENING) {
+		tofu_dial_resume(r, c);
+		return;
+	}
+	if (c->state == TOFU_CHAN_RESOLVING || c->state == TOFU_CHAN_CONNECTING) {
+		tofu_dial_retry(r, c);
+		return;
+	}
+	if (c->send_want == TOFU_AFTER_PAUSE)
+		c->send_want = 0;
+	if (c->receive_want == TOFU_AFTER_PAUSE) {
+		c->receive_want = TOFU_READABLE;
+		c->reads_on = true;
+	}
+	tofu_chan_touch(r, c);
+}
+
+/* It is we who do not read: what is awaited may be here. */
+static bool has_more_time(const struct tofu_chan *c, enum tofu_timer kind)
 {
 	bool all_said = kind == TOFU_TIMER_LINGER && c->state != TOFU_CHAN_PARTED;
+	bool reads = !tofu_list_linked(&c->starving) && c->receive_want != TOFU_AFTER_PAUSE;
 
-	if (!all_said && tofu_list_linked(&c->starving)) { /* it is we who do not read */
+	return tofu_chan_rules[c->state].hears && !reads && !all_said;
+}
+
+/*
+ * A timer has ended. If the channel has not got round to all that lies there for it, it gets another sweep: what it waits
+ * for may be behind that. Not for ever, though, for the peer may be one that only floods.
+ */
+static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
+{
+	if (has_more_time(c, kind)) {
 		tofu_chan_more_time(r, c);
+		return;
+	}
+	if (c->reads_on && c->reprieves < TOFU_REPRIEVES) {
+		c->reprieves++;
+		tofu_timer_start(r, c, kind, r->now_ns + 1);
 		return;
 	}
 	switch (kind) {
@@ -392,26 +427,68 @@ static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer 
 	case TOFU_TIMER_LINGER:
 		tofu_receive_ended(r, c, TOFU_CHANNEL_CLOSED);
 		break;
-	case TOFU_TIMER_RETRY:
-		tofu_chan_touch(r, c);
-		break;
+	case TOFU_TIMER_RETRY: /* judges nobody */
 	case TOFU_TIMER_NONE:
 		break;
 	}
 }
 
-static void expire_timers(struct tofu_reactor *r)
+static void try_again(struct tofu_reactor *r)
 {
 	struct tofu_deadlines *due;
 	enum tofu_timer kind;
 
-	tofu_receive_overdue(r);
 	if (r->retry_at_ns != 0 && r->retry_at_ns <= r->now_ns) {
 		r->retry_at_ns = 0;
 		feed_starving(r);
 	}
-	while ((due = tofu_timers_pop(&r->timers, r->now_ns, &kind)) != NULL)
-		expire(r, TOFU_LIST_OWNER(due, struct tofu_chan, deadlines), kind);
+	while ((due = tofu_timers_peek(&r->timers, r->now_ns, &kind)) != NULL && kind == TOFU_TIMER_RETRY) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(due, struct tofu_chan, deadlines);
+
+		tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
+		retry(r, c);
+	}
+}
+
+static void judge(struct tofu_reactor *r, int64_t until_ns)
+{
+	struct tofu_deadlines *due;
+	enum tofu_timer kind;
+
+	tofu_receive_overdue(r, until_ns);
+	while ((due = tofu_timers_pop(&r->timers, until_ns, &kind)) != NULL) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(due, struct tofu_chan, deadlines);
+
+		if (kind == TOFU_TIMER_RETRY)
+			retry(r, c);
+		else
+			expire(r, c, kind);
+	}
+}
+
+/*
+ * Input comes before time-outs. Whatever has made us late - a stopped process, a slow callback, a flood - what a timer waits
+ * for may lie in a socket by now. So what is overdue is judged as of a time since when all that was ready then has been
+ * looked at. That is a sweep: some turns that do not sleep. A wait reports up to TOFU_READY_MAX and passes over nobody, so
+ * their number is known, however much comes in meanwhile; one more, for a backend may find out in one wait what to ask
+ * for in the next.
+ */
+static void expire_timers(struct tofu_reactor *r)
+{
+	enum tofu_timer kind;
+	bool overdue;
+
+	try_again(r);
+	overdue = tofu_timers_peek(&r->timers, r->now_ns, &kind) != NULL || tofu_receive_deadline(r) <= r->now_ns;
+	if (!overdue) {
+		r->sweep_ns = 0;
+	} else if (r->sweep_ns == 0) {
+		r->sweep_ns = r->now_ns;
+		r->looks_due = r->timers.count / TOFU_READY_MAX + 2;
+	} else if (r->looks_due == 0) {
+		judge(r, r->sweep_ns);
+		r->sweep_ns = 0;
+	}
 }
 
 void tofu_reactor_deliver(struct tofu_reactor *r)

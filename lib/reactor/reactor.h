@@ -38,7 +38,10 @@ enum {
 	TOFU_DIAL_ROOM = 2,    /* addresses that a spare one has room for: nearly all have no more */
 	TOFU_FAR_MS = 1000,    /* an address has as long to answer, unless too many others are to be tried */
 	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
-	TOFU_RETRY_MS = 100    /* when something was refused for want of memory or descriptors */
+	TOFU_RETRY_MS = 100,   /* when something was refused for want of memory or descriptors */
+	TOFU_PAUSE_MS = 2,     /* when the system could not just now; doubled each time, up to TOFU_RETRY_MS */
+	TOFU_CALM_MS = 1000,   /* that long nothing was refused: accepting is no longer in trouble */
+	TOFU_REPRIEVES = 128   /* sweeps that an overdue timer waits for what its channel has still to read */
 };
 
 /** A piece of a stream that was read. A channel keeps what is left of it while it waits for messages to cut it into. */
@@ -83,16 +86,18 @@ struct tofu_reactor {
 	struct tofu_poller *poller;
 	int64_t now_ns;      /* read once a turn */
 	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
+	int64_t sweep_ns;    /* something is overdue, and will be judged as of then; 0: nothing is */
+	uint32_t looks_due;  /* waits that are still to be made before that */
 
 	size_t queued; /* messages that wait in channels to be sent */
 	bool drought;  /* the pool was found empty, and nothing has been put back since */
 	bool scarce;   /* when the pool was last asked, it had not many to give */
 
 	struct tofu_list groups;
-	struct tofu_list touched; /* groups that get something at the end of this turn */
-	struct tofu_list dirty;   /* channels to look at before sleeping */
-	struct tofu_list
-		starving; /* channels that wait for the pool, listeners that wait for descriptors, memory or a slot */
+	struct tofu_list touched;      /* groups that get something at the end of this turn */
+	struct tofu_list dirty;        /* channels to look at before sleeping */
+	struct tofu_list starving;     /* channels that wait for the pool */
+	struct tofu_list paused;       /* listeners that wait for a descriptor, memory or a slot */
 	struct tofu_list arriving;     /* channels in the middle of a frame, the oldest first */
 	struct tofu_list owing;        /* channels whose group is still to be told that there is room again */
 	struct tofu_list graves;       /* closed channels */
@@ -140,7 +145,7 @@ bool tofu_reactor_has_turn(const struct tofu_reactor *r);
 
 /* Timers of a channel: from its beginning here to its end, which stops them all. None of these can fail. */
 
-/** Start one that ends at deadline_ns, or move it there. reactor.c says what then happens. */
+/** Start one that ends at deadline_ns, or move it there. expire() in reactor.c says what then happens. */
 static inline void tofu_timer_start(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind,
                                     int64_t deadline_ns)
 {
@@ -187,6 +192,10 @@ void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);
 /** Take waiting connections. */
 void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener);
+/** What a listener waits for may be there again. */
+void tofu_dial_resume(struct tofu_reactor *r, struct tofu_chan *listener);
+/** The pause is over that was made because the system could not just then. */
+void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c);
 
 /* through.c */
 
@@ -218,8 +227,8 @@ void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c);
  * While the pool is empty, whoever keeps one of its messages half filled for longer than a handshake may take is closed: a
  * few idle peers must not be able to keep the pool from all others.
  */
-void tofu_receive_overdue(struct tofu_reactor *r);
-/** When that is due next; there is one. */
+void tofu_receive_overdue(struct tofu_reactor *r, int64_t until_ns);
+/** When that is due next; INT64_MAX: it is not. */
 int64_t tofu_receive_deadline(const struct tofu_reactor *r);
 /** While the pool is empty, a channel that would need a message is not to be asked for. */
 void tofu_receive_spare(struct tofu_reactor *r, struct tofu_chan *c);

@@ -120,11 +120,19 @@ static void starve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status
 		tofu_reactor_retry_soon(r);
 }
 
+/* A caller is to be known by its hello, also while the pool is empty: the header has its place in the channel. */
+static bool needs_message(const struct tofu_chan *c)
+{
+	bool has_said_hello = c->state != TOFU_CHAN_ACCEPTED || c->head_len == TOFU_WIRE_HEADER;
+
+	return c->partial == NULL && has_said_hello;
+}
+
 void tofu_receive_spare(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	bool needs_message = tofu_chan_rules[c->state].hears && c->partial == NULL;
+	bool hears = tofu_chan_rules[c->state].hears;
 
-	if (r->drought && needs_message && !tofu_list_linked(&c->starving))
+	if (r->drought && hears && needs_message(c) && !tofu_list_linked(&c->starving))
 		starve(r, c, TOFU_POOL_EMPTY);
 }
 
@@ -306,12 +314,14 @@ int64_t tofu_receive_deadline(const struct tofu_reactor *r)
 {
 	const struct tofu_chan *c = TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving);
 
+	if (!r->drought || tofu_list_empty(&r->arriving))
+		return INT64_MAX;
 	return c->partial_since_ns + r->timer_ns[TOFU_TIMER_HANDSHAKE];
 }
 
-void tofu_receive_overdue(struct tofu_reactor *r)
+void tofu_receive_overdue(struct tofu_reactor *r, int64_t until_ns)
 {
-	while (r->drought && !tofu_list_empty(&r->arriving) && tofu_receive_deadline(r) <= r->now_ns)
+	while (tofu_receive_deadline(r) <= until_ns)
 		tofu_chan_close(r, TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving), TOFU_TIMEOUT);
 }
 
@@ -369,6 +379,8 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	struct tofu_msg *m = c->partial;
 	enum tofu_status status;
 
+	if (r->drought && m == NULL && !needs_message(c))
+		behind = TOFU_WIRE_HEADER - c->head_len;
 	if (m != NULL) {
 		uint32_t in_headers = c->partial_len < m->headers_len ? c->partial_len : m->headers_len;
 		uint32_t in_body = c->partial_len - in_headers;
@@ -387,10 +399,11 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	c->receive_want = TOFU_READABLE;
 	status = c->transport->receive(&c->link, iov, count, &done, &c->receive_want);
 	tofu_count(&r->counters.receives, 1);
-	if (c->receive_want == 0)
-		c->receive_want = TOFU_READABLE;
 	if (status != TOFU_OK)
 		return status;
+	if (c->receive_want == 0)
+		c->receive_want = TOFU_READABLE;
+	c->pauses = 0;
 	tofu_count(&r->counters.bytes_received, done);
 	tofu_chan_active(r, c);
 	*room -= done;
@@ -410,26 +423,31 @@ static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 	unsigned wanted = c->receive_want;
 	enum tofu_status status;
 	size_t room;
+	bool again;
 
 	if (b == NULL) {
 		starve(r, c, TOFU_ALLOCATION_FAILED);
 		return false;
 	}
 	status = read_into(r, c, b, &room);
+	again = status == TOFU_OK || tofu_chan_again(r, c, status, &c->receive_want);
 	if (c->receive_want != wanted) /* also on the way back to the usual one */
 		tofu_chan_touch(r, c);
 	if (status == TOFU_OK)
 		return cut_block(r, c, b) && (room == 0 || c->state == TOFU_CHAN_PARTED);
 	give_block(r, b);
-	if (status != TOFU_WOULD_BLOCK || c->state == TOFU_CHAN_PARTED)
+	if (!again || (status == TOFU_WOULD_BLOCK && c->state == TOFU_CHAN_PARTED))
 		tofu_receive_ended(r, c, status);
 	return false;
 }
 
-/* May the next frame have a message? It is not read if not. */
+/* May the next frame have a message? It is not read if not, except for the header of a hello. */
 static bool provided(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (c->partial != NULL || r->stocked > 0 || tofu_pool_has_or_wait(r->engine->pool, r->queued))
+		return true;
+	r->drought = true;
+	if (!needs_message(c))
 		return true;
 	starve(r, c, TOFU_POOL_EMPTY);
 	return false;

@@ -109,7 +109,7 @@ void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
 		return;
 	c->send_want = TOFU_WRITABLE;
 	status = c->transport->shutdown(&c->link, &c->send_want);
-	if (status == TOFU_WOULD_BLOCK)
+	if (tofu_chan_again(r, c, status, &c->send_want))
 		return;
 	c->send_want = 0;
 	c->fin_sent = true;
@@ -157,6 +157,7 @@ static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 	tofu_count(&r->counters.bytes_sent, done);
 	tofu_chan_settle(r, c, messages, bytes);
 	tofu_chan_active(r, c);
+	c->pauses = 0;
 }
 
 /* The peer takes nothing any more, but what it sent before may still lie here. */
@@ -192,11 +193,13 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 		if (status == TOFU_OK) {
 			account(r, c, done);
 			budget -= done < budget ? done : budget;
-		}
-		if (status == TOFU_WOULD_BLOCK || (status == TOFU_OK && done < g.bytes))
-			c->send_want = want != 0 ? want : TOFU_WRITABLE;
-		else if (status != TOFU_OK)
+			if (done < g.bytes)
+				c->send_want = want != 0 ? want : TOFU_WRITABLE;
+		} else if (tofu_chan_again(r, c, status, &want)) {
+			c->send_want = want;
+		} else {
 			part(r, c, status);
+		}
 	}
 	tofu_send_fin(r, c);
 }

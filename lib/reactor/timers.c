@@ -120,29 +120,25 @@ void tofu_timers_stop(struct tofu_timers *t, struct tofu_deadlines *d, enum tofu
 		down(t, d->place, (struct tofu_timers_entry){ .key_ns = INT64_MAX, .of = d });
 }
 
-bool tofu_timers_due(struct tofu_timers *t, int64_t until_ns)
+struct tofu_deadlines *tofu_timers_peek(struct tofu_timers *t, int64_t until_ns, enum tofu_timer *kind)
 {
 	while (tofu_timers_next(t) <= until_ns) {
 		struct tofu_timers_entry entry = t->heap[1];
-		enum tofu_timer kind;
-		int64_t key_ns = earliest(entry.of, &kind);
+		int64_t key_ns = earliest(entry.of, kind);
 
 		if (key_ns == entry.key_ns)
-			return true;
+			return entry.of;
 		entry.key_ns = key_ns;
 		down(t, 1, entry);
 	}
-	return false;
+	return NULL;
 }
 
 struct tofu_deadlines *tofu_timers_pop(struct tofu_timers *t, int64_t until_ns, enum tofu_timer *kind)
 {
-	struct tofu_deadlines *d;
+	struct tofu_deadlines *d = tofu_timers_peek(t, until_ns, kind);
 
-	if (!tofu_timers_due(t, until_ns))
-		return NULL;
-	d = t->heap[1].of;
-	(void)earliest(d, kind);
-	tofu_timers_stop(t, d, *kind);
+	if (d != NULL)
+		tofu_timers_stop(t, d, *kind);
 	return d;
 }

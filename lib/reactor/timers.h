@@ -13,7 +13,6 @@
  * What is needed for a channel is allocated when it enters, so that to start a timer cannot fail. The reactor's thread only.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -85,9 +84,9 @@ static inline int64_t tofu_timers_next(const struct tofu_timers *t)
 	return t->count > 0 ? t->heap[1].key_ns : INT64_MAX;
 }
 
-/** Is a deadline up to until_ns due? Entries that only seem so are put right. */
-bool tofu_timers_due(struct tofu_timers *t, int64_t until_ns);
-/** Stop the timer of the earliest deadline up to until_ns, and tell which it was. NULL: there is none. */
+/** The earliest deadline up to until_ns, and of which timer; NULL: there is none. Entries that only seem due are put right. */
+struct tofu_deadlines *tofu_timers_peek(struct tofu_timers *t, int64_t until_ns, enum tofu_timer *kind);
+/** The same, and stop that timer. */
 struct tofu_deadlines *tofu_timers_pop(struct tofu_timers *t, int64_t until_ns, enum tofu_timer *kind);
 
 #endif
