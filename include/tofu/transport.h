@@ -12,7 +12,7 @@ extern "C" {
 #endif
 
 /** Raised whenever struct tofu_transport changes. tofu_engine_register() refuses another. */
-enum { TOFU_TRANSPORT_ABI = 1 };
+enum { TOFU_TRANSPORT_ABI = 2 };
 
 /** What an operation waits for, or what holds: bits. */
 enum { TOFU_READABLE = 1, TOFU_WRITABLE = 2 };
@@ -63,6 +63,7 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
+ * peer_address, listen_all and acknowledge may be NULL; all others are required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -111,6 +112,21 @@ struct tofu_transport {
 	/** The two ends as address text, with the scheme: "tcp|127.0.0.1|4000". peer_address may be NULL: not known. */
 	enum tofu_status (*local_address)(const struct tofu_link *link, char *out, size_t capacity);
 	enum tofu_status (*peer_address)(const struct tofu_link *link, char *out, size_t capacity);
+
+	/**
+	 * Open a listener at all addresses of a name, or at none. listeners: room for count links; the first *opened are open then,
+	 * at least one with TOFU_OK, none with a failure. They are one listener: the same port, and what local_address says of the
+	 * first one is told to the application. An address that this host does not have is left out. Errors as listen.
+	 * NULL: the engine calls listen for one address after the other, until one works.
+	 */
+	enum tofu_status (*listen_all)(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
+	                               size_t *opened);
+
+	/**
+	 * Part of a frame has been received, and the rest is awaited: acknowledge at once what the peer has sent, for it may wait
+	 * for that before it sends on. Called seldom, and not while much comes in. NULL: there is nothing to be done.
+	 */
+	void (*acknowledge)(struct tofu_link *link);
 };
 
 /*
@@ -161,6 +177,8 @@ enum tofu_status tofu_socket_send(intptr_t socket, const struct tofu_iov *iov, s
 enum tofu_status tofu_socket_receive(intptr_t socket, const struct tofu_iov *iov, size_t count, size_t *done);
 /** Send small packets at once (TCP_NODELAY). */
 enum tofu_status tofu_socket_nodelay(intptr_t socket);
+/** Acknowledge at once what has been received (TCP_QUICKACK); nothing where the system cannot be asked to. Once, not for ever. */
+void tofu_socket_acknowledge(intptr_t socket);
 /** Send FIN after what was sent. */
 enum tofu_status tofu_socket_shutdown(intptr_t socket);
 /** Close. ABORT resets a TCP connection. TOFU_NO_SOCKET is fine. */

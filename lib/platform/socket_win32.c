@@ -383,6 +383,12 @@ enum tofu_status tofu_socket_nodelay(intptr_t socket)
 	return tofu_plat_status(WSAGetLastError(), TOFU_SETSOCKOPT_FAILED);
 }
 
+/* SIO_TCP_SET_ACK_FREQUENCY would stay, and every packet of a bulk transfer be acknowledged. */
+void tofu_socket_acknowledge(intptr_t socket)
+{
+	(void)socket;
+}
+
 enum tofu_status tofu_socket_shutdown(intptr_t socket)
 {
 	if (shutdown(socket_of(socket), SD_SEND) == 0)

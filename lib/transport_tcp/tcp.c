@@ -16,6 +16,8 @@
 /* The longest name of DNS is 253 bytes; a numeric address with its zone is far shorter. */
 enum { HOST_MAX = 255 };
 
+enum { PORTS_TRIED = 32 };
+
 /* Decimal digits and nothing else: no sign, no space, no octal. */
 static int parse_port(const char *text, uint16_t *out)
 {
@@ -98,6 +100,75 @@ static void tcp_close(struct tofu_link *link, enum tofu_close how)
 	link->handle = TOFU_NO_SOCKET;
 }
 
+static int port_of(const struct tofu_sockaddr *address)
+{
+	char host[HOST_MAX + 1];
+	uint16_t port;
+
+	return tofu_sockaddr_inet_text(address, host, sizeof host, &port) == TOFU_OK ? port : -1;
+}
+
+/* Where the system chooses the port, it is the first socket's. */
+static enum tofu_status listen_beside(const struct tofu_link *first, struct tofu_link *listener,
+                                      const struct tofu_sockaddr *at)
+{
+	char host[HOST_MAX + 1];
+	struct tofu_sockaddr chosen, same;
+	enum tofu_status st;
+	uint16_t port;
+	size_t count;
+
+	if (port_of(at) != 0)
+		return tcp_listen(listener, at);
+	st = tofu_socket_local(first->handle, &chosen);
+	if (st == TOFU_OK)
+		st = tofu_sockaddr_inet_text(at, host, sizeof host, &port);
+	if (st == TOFU_OK)
+		st = tofu_sockaddr_inet(host, (uint16_t)port_of(&chosen), 0, &same, 1, &count);
+	return st == TOFU_OK ? tcp_listen(listener, &same) : st;
+}
+
+/*
+ * An address that is not of this host, or of a family that it has switched off, is left out: nobody else can have it either.
+ * Whatever else is in the way ends all of it.
+ */
+static enum tofu_status listen_at_each(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
+                                       size_t *opened)
+{
+	enum tofu_status st, missing = TOFU_LISTEN_FAILED;
+
+	*opened = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct tofu_link *next = &listeners[*opened];
+
+		st = *opened == 0 ? tcp_listen(next, &at[i]) : listen_beside(&listeners[0], next, &at[i]);
+		if (st == TOFU_OK) {
+			++*opened;
+		} else if (st == TOFU_LISTEN_FAILED || st == TOFU_NOT_SUPPORTED) {
+			missing = st;
+		} else {
+			while (*opened > 0)
+				tcp_close(&listeners[--*opened], TOFU_CLOSE_ORDERLY);
+			return st;
+		}
+	}
+	return *opened > 0 ? TOFU_OK : missing;
+}
+
+/* A port that was chosen for one address may be another's at the next one: there are others. */
+static enum tofu_status tcp_listen_all(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
+                                       size_t *opened)
+{
+	enum tofu_status st = TOFU_ADDRESS_IN_USE;
+
+	for (int i = 0; i < PORTS_TRIED && st == TOFU_ADDRESS_IN_USE; i++) {
+		st = listen_at_each(listeners, at, count, opened);
+		if (port_of(&at[0]) != 0)
+			break;
+	}
+	return st;
+}
+
 /* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
 static enum tofu_status tcp_accept(struct tofu_link *listener, struct tofu_link *link)
 {
@@ -144,6 +215,11 @@ static enum tofu_status tcp_receive(struct tofu_link *link, const struct tofu_io
 {
 	*want = TOFU_READABLE;
 	return tofu_socket_receive(link->handle, iov, count, done);
+}
+
+static void tcp_acknowledge(struct tofu_link *link)
+{
+	tofu_socket_acknowledge(link->handle);
 }
 
 static enum tofu_status tcp_shutdown(struct tofu_link *link, unsigned *want)
@@ -197,6 +273,8 @@ const struct tofu_transport *tofu_tcp(void)
 		.close = tcp_close,
 		.local_address = tcp_local_address,
 		.peer_address = tcp_peer_address,
+		.listen_all = tcp_listen_all,
+		.acknowledge = tcp_acknowledge,
 	};
 
 	return &tcp;

@@ -139,6 +139,11 @@ bool os_has_unix_sockets(void)
 	return true;
 }
 
+bool os_acknowledges_when_asked(void)
+{
+	return true;
+}
+
 intptr_t os_connected_to_itself(const char *host)
 {
 	int fd = socket(strchr(host, ':') != NULL ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -517,6 +517,11 @@ static unsigned wait_for_socket(SOCKET s, unsigned bits, int64_t deadline_ms)
 	}
 }
 
+bool os_acknowledges_when_asked(void)
+{
+	return false;
+}
+
 intptr_t os_connected_to_itself(const char *host)
 {
 	SOCKET s = socket(strchr(host, ':') != NULL ? AF_INET6 : AF_INET, SOCK_STREAM, 0);

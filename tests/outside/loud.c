@@ -95,6 +95,11 @@ static void loud_close(struct tofu_link *link, enum tofu_close how)
 	link->handle = TOFU_NO_SOCKET;
 }
 
+static void loud_acknowledge(struct tofu_link *link)
+{
+	tofu_socket_acknowledge(link->handle);
+}
+
 static enum tofu_status loud_local_address(const struct tofu_link *link, char *out, size_t capacity)
 {
 	struct tofu_sockaddr address;
@@ -125,7 +130,8 @@ const struct tofu_transport *loud(void)
 		.receive = loud_receive,
 		.shutdown = loud_shutdown,
 		.close = loud_close,
-		.local_address = loud_local_address, /* .peer_address may be missing */
+		.local_address = loud_local_address,
+		.acknowledge = loud_acknowledge, /* it may be missing, as .peer_address and .listen_all are */
 	};
 
 	return &transport;
