@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include <tofu/tofu.h>
 
+#include "lib/fake.h"
 #include "lib/harness.h"
 #include "lib/raw.h"
 #include "lib/steps.h"
@@ -129,6 +131,84 @@ START_TEST(a_call_to_a_port_where_nobody_listens_is_refused_each_time)
 }
 END_TEST
 
+/* What some other program has, whatever options it has set. */
+static int foreign_listener(const char *host, uint16_t port)
+{
+	const int on = 1;
+	struct tofu_sockaddr at;
+	size_t count;
+	int fd;
+
+	works(tofu_sockaddr_inet(host, port, 0, &at, 1, &count));
+	fd = socket(strchr(host, ':') != NULL ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+	ck_assert(strchr(host, ':') == NULL || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0);
+	ck_assert(bind(fd, (const struct sockaddr *)at.bytes, at.len) == 0);
+	ck_assert(listen(fd, 5) == 0);
+	return fd;
+}
+
+START_TEST(a_port_that_another_program_has_for_one_family_is_in_use_for_every_interface)
+{
+	static const char *const hosts[] = { "::", "::1", "0.0.0.0", "127.0.0.1" };
+	tofu_engine *engine;
+	struct side side;
+	int fd;
+
+	if (!enter_network("0", any_ports))
+		return;
+	engine = engine_up(NULL);
+	side = side_in(engine);
+	fd = foreign_listener(hosts[_i], 4711);
+	listen_fails(&side, "tcp||4711", TOFU_ADDRESS_IN_USE);
+	(void)close(fd);
+	engine_down(engine);
+}
+END_TEST
+
+/* Ten ports, three of which somebody has on the second address: of those that Linux tries first, which are five. */
+START_TEST(a_name_gets_a_port_that_is_free_at_all_its_addresses)
+{
+	tofu_engine *engine;
+	struct side side, client;
+	struct listening at;
+	char six[64];
+
+	if (!enter_network("0", ten_ports))
+		return;
+	for (uint16_t port = 40000; port < 40003; port++)
+		(void)foreign_listener("::1", port);
+	engine = engine_up(NULL);
+	works(tofu_engine_register(engine, fake_many(OVER_TCP)));
+	side = side_in(engine);
+	client = side_in(engine);
+	listen_at(&side, "many|127.0.0.1|0,::1|0", &at);
+	snprintf(six, sizeof six, "tcp|::1%s", strrchr(at.address, '|'));
+	expect_reached(&side, &client, six);
+	expect_reached(&side, &client, at.address);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(an_address_of_a_family_that_is_off_is_left_out_of_a_name)
+{
+	tofu_engine *engine;
+	struct side side, client;
+	struct listening at;
+
+	if (!enter_network("1", any_ports))
+		return;
+	engine = engine_up(NULL);
+	works(tofu_engine_register(engine, fake_many(OVER_TCP)));
+	side = side_in(engine);
+	client = side_in(engine);
+	listen_at(&side, "many|::1|0,127.0.0.1|0", &at);
+	ck_assert_int_eq(strncmp(at.address, "tcp|127.0.0.1|", 14), 0);
+	expect_reached(&side, &client, at.address);
+	engine_down(engine);
+}
+END_TEST
+
 static Suite *suite_of_tcp(void)
 {
 	Suite *s = suite_create("tcp on another host");
@@ -138,6 +218,9 @@ static Suite *suite_of_tcp(void)
 	tcase_add_test(tc, every_interface_of_a_host_with_ipv6_is_called_by_what_the_answer_says);
 	tcase_add_test(tc, the_ipv6_name_of_every_interface_can_be_called_where_ipv6_is_off);
 	tcase_add_loop_test(tc, a_call_to_a_port_where_nobody_listens_is_refused_each_time, 0, 2);
+	tcase_add_loop_test(tc, a_port_that_another_program_has_for_one_family_is_in_use_for_every_interface, 0, 4);
+	tcase_add_test(tc, a_name_gets_a_port_that_is_free_at_all_its_addresses);
+	tcase_add_test(tc, an_address_of_a_family_that_is_off_is_left_out_of_a_name);
 	return s;
 }
 

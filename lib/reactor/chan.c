@@ -16,6 +16,7 @@
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
+#include "reactor/legs.h"
 
 #define TO(s) (1u << TOFU_CHAN_##s)
 
@@ -134,6 +135,8 @@ void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c)
 	if (!c->watched)
 		return;
 	status = tofu_poller_want(r->poller, &c->poll, interest(c));
+	if (status == TOFU_OK && c->legs != NULL)
+		status = tofu_legs_want(r, c, interest(c));
 	if (status != TOFU_OK)
 		tofu_chan_close(r, c, status);
 }
@@ -151,6 +154,7 @@ static void freed(struct tofu_reactor *r)
 
 void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
 {
+	tofu_legs_drop(r, c, how);
 	if (c->watched)
 		tofu_poller_remove(r->poller, &c->poll);
 	c->watched = false;

@@ -20,6 +20,7 @@
 #include "reactor/timers.h"
 
 struct tofu_group;
+struct tofu_leg;
 struct tofu_lookup;
 struct tofu_reactor;
 
@@ -117,6 +118,7 @@ struct tofu_chan {
 	struct tofu_msg *farewell;  /* the channel_closed notice, made beforehand so that it cannot fail */
 	struct tofu_lookup *lookup; /* its answer is awaited */
 	struct tofu_dial *dial;     /* what is dialled, or listened at */
+	struct tofu_leg *legs;      /* a listener's further sockets */
 
 	struct tofu_msg_queue unsent;
 	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */

@@ -4,8 +4,8 @@
  * Opening: from a HelloRequest or WelcomeRequest to a link.
  *
  * The address in its text header names a transport, which turns the rest into system addresses - at once, or on a resolver
- * thread if that takes a lookup. They are tried in order, until one listens or connects; the failure of the last one is the
- * answer. One that does not answer must not keep the others from being tried: each connect gets its share of the time that is
+ * thread if that takes a lookup. To connect they are tried in order, until one answers; the failure of the last one is the
+ * answer. To listen it is all of them (legs.c). One that does not answer must not keep the others from being tried: each connect gets its share of the time that is
  * left. Until then the opening message waits in the channel (a hello as the first unsent message), so that whatever ends
  * the channel gives it back as the answer. Accepting is here, too: it is how the other links come about.
  */
@@ -16,6 +16,7 @@
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
+#include "reactor/legs.h"
 
 static void dial_fill(struct tofu_dial *d, const struct tofu_sockaddr *addresses, size_t count)
 {
@@ -211,22 +212,37 @@ static enum tofu_status welcome(struct tofu_reactor *r, struct tofu_chan *c)
 	return TOFU_OK;
 }
 
-static void listen_first(struct tofu_reactor *r, struct tofu_chan *c)
+static enum tofu_status listen_first(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_dial *d = c->dial;
 	enum tofu_status status = TOFU_LISTEN_FAILED;
-	unsigned want = 0;
 
 	while (d->at < d->count) {
 		status = c->transport->listen(&c->link, &d->addresses[d->at]);
-		if (status == TOFU_OK)
+		if (status == TOFU_OK || status == TOFU_WOULD_BLOCK)
 			break;
-		if (status == TOFU_WOULD_BLOCK && tofu_chan_again(r, c, status, &want))
-			return;
 		next_address(r, c);
 	}
+	return status;
+}
+
+/* On all addresses of a name, or on none, so that nobody else can have the port on one of them. */
+static void start_listening(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_dial *d = c->dial;
+	enum tofu_status status;
+	unsigned want = 0;
+
+	if (d->count > 1 && c->transport->listen_all != NULL)
+		status = tofu_legs_listen(c, d->addresses, d->count);
+	else
+		status = listen_first(r, c);
+	if (status == TOFU_WOULD_BLOCK && tofu_chan_again(r, c, status, &want))
+		return;
 	if (status == TOFU_OK && !watch(r, c))
 		return;
+	if (status == TOFU_OK)
+		status = tofu_legs_watch(r, c);
 	if (status == TOFU_OK)
 		status = welcome(r, c);
 	if (status != TOFU_OK) {
@@ -247,7 +263,7 @@ static void resolved(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_di
 		                 "channel %u: %u addresses of the name are left out, the first %u are used", c->number,
 		                 d->left_out, d->count);
 	if (c->welcome != NULL) {
-		listen_first(r, c);
+		start_listening(r, c);
 		return;
 	}
 	d->hurry_ns = r->now_ns + (tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns) / 2;
@@ -259,7 +275,7 @@ void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	c->receive_want = TOFU_WRITABLE;
 	if (c->welcome != NULL)
-		listen_first(r, c);
+		start_listening(r, c);
 	else if (!c->dial->under_way)
 		connect_next(r, c, TOFU_CONNECT_FAILED);
 	else
@@ -388,7 +404,7 @@ void tofu_dial_resume(struct tofu_reactor *r, struct tofu_chan *listener)
 	tofu_chan_touch(r, listener);
 }
 
-static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *listener)
+static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *listener, struct tofu_link *link)
 {
 	struct tofu_registry *reg = &r->engine->registry;
 	struct tofu_group *g = tofu_chan_group(listener);
@@ -401,7 +417,7 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	if (c->farewell == NULL || tofu_timers_enter(&r->timers, &c->deadlines) != TOFU_OK)
 		status = TOFU_LIMIT_REACHED;
 	else
-		status = listener->transport->accept(&listener->link, &c->link);
+		status = listener->transport->accept(link, &c->link);
 	if (status != TOFU_OK) {
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
 			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
@@ -422,10 +438,10 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	return TOFU_OK;
 }
 
-void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener)
+void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener, struct tofu_link *link)
 {
 	for (int i = 0; i < TOFU_ACCEPT_BUDGET && listener->accepting != TOFU_ACCEPTS_NOTHING; i++) {
-		enum tofu_status status = accept_one(r, listener);
+		enum tofu_status status = accept_one(r, listener, link);
 
 		if (status == TOFU_WOULD_BLOCK)
 			return;

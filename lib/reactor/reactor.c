@@ -14,6 +14,7 @@
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
+#include "reactor/legs.h"
 
 enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 {
@@ -336,7 +337,7 @@ static void channel_ready(struct tofu_reactor *r, struct tofu_chan *c, unsigned 
 	               ((ready & TOFU_POLL_WRITE) != 0 ? TOFU_WRITABLE : 0u);
 
 	if (c->state == TOFU_CHAN_LISTENING) {
-		tofu_dial_accept(r, c);
+		tofu_dial_accept(r, c, &c->link);
 		return;
 	}
 	if (c->state == TOFU_CHAN_CONNECTING) {
@@ -351,12 +352,20 @@ static void channel_ready(struct tofu_reactor *r, struct tofu_chan *c, unsigned 
 		tofu_receive_now(r, c);
 }
 
+static void leg_ready(struct tofu_reactor *r, struct tofu_leg *leg)
+{
+	if (leg->watched) /* likewise */
+		tofu_dial_accept(r, leg->listener, &leg->link);
+}
+
 static void handle_ready(struct tofu_reactor *r, const struct tofu_poll_event *events, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct tofu_chan *c = TOFU_LIST_OWNER(events[i].item, struct tofu_chan, poll);
 
-		if (c->watched) /* it may have ended in this very turn */
+		if (events[i].item->of_leg)
+			leg_ready(r, TOFU_LIST_OWNER(events[i].item, struct tofu_leg, poll));
+		else if (c->watched) /* it may have ended in this very turn */
 			channel_ready(r, c, events[i].ready);
 	}
 }
@@ -511,6 +520,7 @@ static void bury_closed(struct tofu_reactor *r)
 	struct tofu_list graves;
 	struct tofu_list *node;
 
+	tofu_legs_bury(r, false);
 	tofu_list_steal(&graves, &r->graves);
 	while ((node = tofu_list_pop(&graves)) != NULL) {
 		struct tofu_chan *c = TOFU_LIST_OWNER(node, struct tofu_chan, grave);
@@ -571,6 +581,7 @@ static void discard(void *context, struct tofu_chan *c)
 	struct tofu_reactor *r = context;
 	bool inert = tofu_engine_inert(r->engine);
 
+	tofu_legs_drop(r, c, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
 	if (c->watched && !inert)
 		tofu_poller_remove(r->poller, &c->poll);
 	if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
@@ -589,6 +600,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	tofu_registry_each(&r->engine->registry, discard, r);
 	if (r->poller != NULL)
 		tofu_poller_destroy(r->poller);
+	tofu_legs_bury(r, true);
 	tofu_pool_put_all(r->sent);
 	tofu_pool_put_unused(r->engine->pool, r->stock, r->stocked); /* what is in stock keeps the pool alive */
 	while (r->spare_dials != NULL) {

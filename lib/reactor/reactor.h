@@ -30,6 +30,7 @@ enum {
 	TOFU_STAGING = 64 * 1024, /* small messages are copied together here */
 	TOFU_SIP = 4 * 1024,      /* ... while the pool is nearly empty */
 	TOFU_BUDGET = 256 * 1024, /* bytes per channel, turn and direction: one flood must not starve the others */
+	TOFU_SEGMENT = 1024,      /* so little is no full segment: the peer has no more, or waits */
 	TOFU_DIRECT = 8 * 1024,   /* of a body from here on, nothing but the next header is read behind it */
 	TOFU_ACCEPT_BUDGET = 64,  /* connections per listener and turn */
 	TOFU_STOCK_FIRST = 4,     /* messages taken out of the pool at once: at first in a turn */
@@ -101,6 +102,7 @@ struct tofu_reactor {
 	struct tofu_list arriving;     /* channels in the middle of a frame, the oldest first */
 	struct tofu_list owing;        /* channels whose group is still to be told that there is room again */
 	struct tofu_list graves;       /* closed channels */
+	struct tofu_leg *closed_legs;  /* of listeners, to be freed like these */
 	struct tofu_timers timers;     /* of all channels that have not ended */
 	int64_t timer_ns[TOFU_TIMERS]; /* how long those take that a state starts; 0: it does not */
 
@@ -190,8 +192,8 @@ void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
 /** The channel ends, whatever its opening has come to. */
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);
-/** Take waiting connections. */
-void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener);
+/** Take waiting connections, from a link of a listener: its own, or a leg's. */
+void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener, struct tofu_link *link);
 /** What a listener waits for may be there again. */
 void tofu_dial_resume(struct tofu_reactor *r, struct tofu_chan *listener);
 /** The pause is over that was made because the system could not just then. */
