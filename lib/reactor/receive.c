@@ -368,8 +368,10 @@ static size_t behind_frame(const struct tofu_reactor *r, const struct tofu_chan 
 	return TOFU_WIRE_HEADER - c->head_len;
 }
 
-/* One system call: the rest of the message that is being filled, then a block. *room: what could have come, but did not. */
-static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, size_t *room)
+/* One system call: the rest of the message that is being filled, then a block. *room: what could have come, but did not; *got:
+ * what came. */
+static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, size_t *room,
+                                  size_t *got)
 {
 	struct tofu_iov iov[3];
 	size_t count = 0;
@@ -407,6 +409,7 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	tofu_count(&r->counters.bytes_received, done);
 	tofu_chan_active(r, c);
 	*room -= done;
+	*got = done;
 	if (m != NULL) {
 		c->partial_len += (uint32_t)min(done, direct);
 		if (done >= direct)
@@ -416,28 +419,52 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	return TOFU_OK;
 }
 
+/*
+ * Nothing more is there, and the rest of a frame is awaited. A peer that writes a frame in pieces, with Nagle's algorithm on,
+ * sends the next piece when the last one is acknowledged, which takes 40 ms unless the system is asked to. Such a piece is small,
+ * or ends where the body begins. In the middle of bulk a read hardly ever ends so, and nothing is paid for it.
+ */
+static void ask_on(struct tofu_chan *c, size_t got)
+{
+	const struct tofu_msg *m = c->partial;
+	bool before_body = m != NULL && (c->partial_len == 0 || c->partial_len == m->headers_len);
+
+	if ((m == NULL && c->head_len == 0) || c->transport->acknowledge == NULL)
+		return;
+	if (before_body || got < TOFU_SEGMENT)
+		c->transport->acknowledge(&c->link);
+}
+
 /* Read once, and cut. True: all came that there was room for, and there may be more. */
 static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_block *b = take_block(r);
 	unsigned wanted = c->receive_want;
 	enum tofu_status status;
-	size_t room;
+	size_t room, got;
 	bool again;
 
 	if (b == NULL) {
 		starve(r, c, TOFU_ALLOCATION_FAILED);
 		return false;
 	}
-	status = read_into(r, c, b, &room);
+	status = read_into(r, c, b, &room, &got);
 	again = status == TOFU_OK || tofu_chan_again(r, c, status, &c->receive_want);
 	if (c->receive_want != wanted) /* also on the way back to the usual one */
 		tofu_chan_touch(r, c);
-	if (status == TOFU_OK)
-		return cut_block(r, c, b) && (room == 0 || c->state == TOFU_CHAN_PARTED);
+	if (status == TOFU_OK) {
+		if (!cut_block(r, c, b))
+			return false;
+		if (room == 0 || c->state == TOFU_CHAN_PARTED)
+			return true;
+		ask_on(c, got);
+		return false;
+	}
 	give_block(r, b);
 	if (!again || (status == TOFU_WOULD_BLOCK && c->state == TOFU_CHAN_PARTED))
 		tofu_receive_ended(r, c, status);
+	else
+		ask_on(c, SIZE_MAX);
 	return false;
 }
 

@@ -152,6 +152,30 @@ const struct tofu_transport *fake_many(int transport)
 	return fake;
 }
 
+/* asking */
+
+static atomic_int asked;
+
+static void asking_acknowledge(struct tofu_link *link)
+{
+	atomic_fetch_add(&asked, 1);
+	over_transport(OVER_TCP)->acknowledge(link);
+}
+
+const struct tofu_transport *fake_asking(void)
+{
+	static struct tofu_transport table[OVER_NR];
+	struct tofu_transport *fake = copy_of(table, OVER_TCP, "asking");
+
+	fake->acknowledge = asking_acknowledge;
+	return fake;
+}
+
+int asking_asked(void)
+{
+	return atomic_load(&asked);
+}
+
 /* tiny: as little as possible at a time */
 
 /* By chance, so that no link is always the one that waits. */

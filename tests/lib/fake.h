@@ -23,6 +23,10 @@ const struct tofu_transport *fake_stuck(int transport);
 /** "many|rest,rest,...": all of these addresses. */
 const struct tofu_transport *fake_many(int transport);
 
+/** "asking|rest", TCP: counts how often it was asked to acknowledge. */
+const struct tofu_transport *fake_asking(void);
+int asking_asked(void);
+
 /** "tiny|rest": one byte per call, either way, and half of the calls would have to wait. */
 const struct tofu_transport *fake_tiny(int transport);
 
