@@ -61,6 +61,11 @@ struct tofu_link {
  * the data goes; *want comes in with the usual one set. Any other failure of an operation ends the link: close follows. After a
  * send that failed, receive is called first until nothing is left. TOFU_LIMIT_REACHED of accept ends nothing.
  *
+ * A shortage of the system passes. When send, receive or shutdown gives TOFU_ALLOCATION_FAILED or TOFU_LIMIT_REACHED, the link
+ * goes on: the engine calls again after a pause, a few milliseconds at first, a tenth of a second in the end. A transport
+ * asks for the same by TOFU_WOULD_BLOCK with *want 0 (listen, which has none: by TOFU_WOULD_BLOCK). connect_start and listen
+ * are then called again with the same link and address, connect_finish as it was; that lasts for the handshake time at most.
+ *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
  * peer_address, listen_all and acknowledge may be NULL; all others are required.
