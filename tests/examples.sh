@@ -83,6 +83,11 @@ call_first_server()
 first_two
 run correlation 'answer .*: the square of 11 is 121'
 run streaming 'the same bytes, turned around twice'
+run deadlines '5 answered, 1 given up'
+run heartbeat 'the server hung, and the client is free again'
+run restart 'all 6 questions were answered'
+run threads '4 threads asked, the sum of 400 squares is 21413400'
+run full_pool '100 messages through a pool of 8, in order'
 run progress 'sum: 12500002500000'
 run several_listeners 'an answer came through uds|.*'
 run reconnect 'client: connected'

@@ -651,7 +651,7 @@ END_TEST
 
 START_TEST(number_that_is_no_status_has_texts)
 {
-	static const int none[] = { -1, 43, 255, 1 << 30 };
+	static const int none[] = { -1, 44, 255, 1 << 30 };
 
 	for (size_t i = 0; i < 4; i++) {
 		ck_assert_str_eq(tofu_status_name(none[i]), "unknown_status");

@@ -42,6 +42,7 @@ static int child_calls(void *context)
 	CHILD_EXPECTS(tofu_receive(group, &msg, 0), TOFU_NOT_ALLOWED);
 	CHILD_EXPECTS(tofu_receive(group, &msg, TOFU_FOREVER), TOFU_NOT_ALLOWED);
 	CHILD_EXPECTS(tofu_update_receiver(group, NULL), TOFU_NOT_ALLOWED);
+	CHILD_EXPECTS(tofu_group_interrupt(group), TOFU_NOT_ALLOWED);
 	CHILD_EXPECTS(tofu_group_drain(group, TOFU_FOREVER), TOFU_NOT_ALLOWED);
 	CHILD_EXPECTS(tofu_group_pollable(group, &pollable), TOFU_NOT_ALLOWED);
 	CHILD_EXPECTS(tofu_group_create(engine, &other), TOFU_NOT_ALLOWED);

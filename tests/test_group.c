@@ -330,6 +330,175 @@ START_TEST(a_foreign_loop_on_pollables_misses_nothing)
 }
 END_TEST
 
+/* interrupt */
+
+static const int64_t patience[] = { 0, PATIENCE_NS, TOFU_FOREVER };
+
+START_TEST(an_interrupt_ends_a_receive_that_waits_for_ever)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct waiter w;
+
+	waiter_start(&w, side_in(engine), false);
+	ck_status(tofu_group_interrupt(w.side.group), TOFU_OK);
+	tofu_thread_join(&w.thread);
+	ck_status(w.status, TOFU_INTERRUPTED);
+	ck_assert_ptr_null(w.msg);
+	expect_silence(&w.side);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(an_interrupt_while_nobody_receives_ends_the_next_one_and_only_that)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine), other = side_in(engine);
+	tofu_msg *msg;
+
+	for (int i = 0; i < 3; i++)
+		ck_status(tofu_group_interrupt(side.group), TOFU_OK);
+	ck_status(tofu_receive(other.group, &msg, 0), TOFU_TIMEOUT);
+	ck_status(tofu_receive(side.group, &msg, patience[_i]), TOFU_INTERRUPTED);
+	ck_assert_ptr_null(msg);
+	ck_status(tofu_receive(side.group, &msg, 0), TOFU_TIMEOUT);
+	expect_silence(&side);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(an_interrupt_comes_before_messages_and_takes_none_away)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	tofu_msg *msg;
+
+	for (int i = 0; i < 5; i++)
+		ck_status(tofu_update_receiver(side.group, NULL), TOFU_OK);
+	for (int i = 0; i < 5; i++) {
+		ck_status(tofu_group_interrupt(side.group), TOFU_OK);
+		ck_status(tofu_receive(side.group, &msg, 0), TOFU_INTERRUPTED);
+		ck_status(tofu_receive(side.group, &msg, 0), TOFU_OK);
+		tofu_msg_put(&msg);
+	}
+	ck_status(tofu_receive(side.group, &msg, 0), TOFU_TIMEOUT);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(a_pollable_is_raised_as_long_as_an_interrupt_is_pending)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	intptr_t pollable;
+	tofu_msg *msg;
+
+	if (_i == 0) /* it is asked for before, or after */
+		ck_assert(!is_raised(&side));
+	for (int i = 0; i < 3; i++) {
+		ck_status(tofu_group_interrupt(side.group), TOFU_OK);
+		ck_status(tofu_group_pollable(side.group, &pollable), TOFU_OK);
+		ck_assert_uint_ne(os_wait(pollable, OS_READABLE, PATIENCE_NS), 0);
+		ck_status(tofu_receive(side.group, &msg, 0), TOFU_INTERRUPTED);
+		ck_assert(!is_raised(&side));
+		ck_status(tofu_update_receiver(side.group, NULL), TOFU_OK);
+		ck_status(tofu_group_interrupt(side.group), TOFU_OK);
+		ck_status(tofu_receive(side.group, &msg, 0), TOFU_INTERRUPTED);
+		ck_assert(is_raised(&side)); /* by the update still */
+		msg = take(&side);
+		tofu_msg_put(&msg);
+		ck_assert(!is_raised(&side));
+	}
+	engine_down(engine);
+}
+END_TEST
+
+static atomic_bool enough;
+
+static void interrupt_until_enough(void *context)
+{
+	const struct side *side = context;
+
+	while (!atomic_load(&enough)) {
+		ck_status(tofu_group_interrupt(side->group), TOFU_OK);
+		os_pause();
+	}
+}
+
+START_TEST(interrupts_under_load_cost_no_message_and_none_is_missed)
+{
+	struct pair p;
+	struct tofu_thread thread;
+	unsigned talked = rounds(2000), interrupted = 0;
+	tofu_msg *msg;
+	enum tofu_status st;
+
+	pair_open(&p, _i, NULL);
+	atomic_store(&enough, false);
+	ck_status(tofu_thread_start(&thread, interrupt_until_enough, &p.server), TOFU_OK);
+	for (unsigned i = 0; i < talked; i++) {
+		say(&p.client, p.client_channel, TOFU_SIGNAL, i + 1, NULL);
+		while ((st = tofu_receive(p.server.group, &msg, PATIENCE_NS)) == TOFU_INTERRUPTED)
+			interrupted++;
+		ck_status(st, TOFU_OK);
+		ck_assert_uint_eq(tofu_msg_header(msg)->id, i + 1);
+		tofu_msg_put(&msg);
+	}
+	while (tofu_receive(p.server.group, &msg, PATIENCE_NS) != TOFU_INTERRUPTED)
+		ck_abort_msg("no interrupt, though they do not end");
+	atomic_store(&enough, true);
+	tofu_thread_join(&thread);
+	(void)tofu_receive(p.server.group, &msg, 0); /* the last one, perhaps */
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(an_interrupt_does_not_end_a_drain)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct raw peer;
+	struct tofu_header h;
+	struct waiter w;
+	tofu_msg *msg;
+	intptr_t listener;
+	char address[600];
+
+	listener = raw_listen(_i, address, sizeof address);
+	h = call(&side, address, NULL);
+	raw_accept(&peer, listener);
+	raw_expect(&peer, TOFU_HELLO_REQUEST);
+	(void)fill_queue(&side, h.channel, 0, 60000);
+	waiter_start(&w, side, true);
+	ck_status(tofu_group_interrupt(side.group), TOFU_OK);
+	ck_status(tofu_receive(side.group, &msg, TOFU_FOREVER), TOFU_INTERRUPTED);
+	must(os_await_sleeping(atomic_load(&w.id)), "the drain does not wait any more");
+	raw_hang_up(&peer, TOFU_CLOSE_ABORT); /* given back is drained, too */
+	tofu_thread_join(&w.thread);
+	ck_status(w.status, TOFU_OK);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	if (_i == OVER_UDS)
+		os_file_remove(path_of(address));
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(an_interrupt_of_no_group_or_of_a_shell_is_refused)
+{
+	tofu_engine *engine = engine_up(NULL);
+	tofu_group *group;
+	tofu_msg *msg;
+
+	ck_status(tofu_group_interrupt(NULL), TOFU_NOT_ALLOWED);
+	ck_status(tofu_group_create(engine, &group), TOFU_OK);
+	ck_status(tofu_group_interrupt(group), TOFU_OK);
+	engine_down(engine);
+	ck_status(tofu_group_interrupt(group), TOFU_SHUTDOWN_STARTED);
+	ck_status(tofu_receive(group, &msg, TOFU_FOREVER), TOFU_SHUTDOWN_STARTED);
+	ck_status(tofu_group_destroy(group), TOFU_OK);
+}
+END_TEST
+
 /* drain */
 
 START_TEST(drain_of_nothing_is_done_at_once)
@@ -798,6 +967,7 @@ static Suite *suite_of_group(void)
 {
 	Suite *suite = suite_create("group");
 	TCase *receive = suite_case(suite, "receive", 30), *update = suite_case(suite, "update", 30);
+	TCase *interrupt = suite_case(suite, "interrupt", 30);
 	TCase *pollable = suite_case(suite, "pollable", 30), *drain = suite_case(suite, "drain", 30);
 	TCase *several = suite_case(suite, "several", 30), *destroy = suite_case(suite, "destroy", 60);
 
@@ -812,6 +982,13 @@ static Suite *suite_of_group(void)
 	tcase_add_test(pollable, a_pollable_is_raised_by_updates);
 	tcase_add_test(pollable, a_pollable_asked_for_late_is_raised_at_once);
 	over_add(pollable, a_foreign_loop_on_pollables_misses_nothing, 1);
+	tcase_add_test(interrupt, an_interrupt_ends_a_receive_that_waits_for_ever);
+	tcase_add_loop_test(interrupt, an_interrupt_while_nobody_receives_ends_the_next_one_and_only_that, 0, 3);
+	tcase_add_test(interrupt, an_interrupt_comes_before_messages_and_takes_none_away);
+	tcase_add_loop_test(interrupt, a_pollable_is_raised_as_long_as_an_interrupt_is_pending, 0, 2);
+	over_add(interrupt, interrupts_under_load_cost_no_message_and_none_is_missed, 1);
+	over_add(interrupt, an_interrupt_does_not_end_a_drain, 1);
+	tcase_add_test(interrupt, an_interrupt_of_no_group_or_of_a_shell_is_refused);
 	tcase_add_test(drain, drain_of_nothing_is_done_at_once);
 	over_add(drain, what_was_drained_arrives, 1);
 	over_add(drain, what_was_drained_arrives_at_one_that_reads_later, 1);

@@ -148,14 +148,25 @@ static enum tofu_status clone(void)
 	return tofu_msg_clone(msg, &copy);
 }
 
+static enum tofu_status append_lines(void)
+{
+	return tofu_msg_headers_append(msg, "name: value that does not fit\r\n", 31);
+}
+
+static enum tofu_status copy_headers(void)
+{
+	return tofu_msg_headers_copy(msg, msg);
+}
+
 struct operation {
 	enum tofu_status (*run)(void);
 	int allocations;
 };
 
 static const struct operation operations[] = {
-	{ add_header, 1 }, { set_body, 1 },   { append_body, 1 }, { reserve_body, 1 }, { connect_to, 1 },
-	{ listen_on, 1 },  { get_always, 1 }, { get_notice, 1 },  { clone, 1 },
+	{ add_header, 1 }, { set_body, 1 },     { append_body, 1 },  { reserve_body, 1 },
+	{ connect_to, 1 }, { listen_on, 1 },    { get_always, 1 },   { get_notice, 1 },
+	{ clone, 1 },      { append_lines, 1 }, { copy_headers, 1 },
 };
 
 START_TEST(without_memory_an_operation_fails_and_nothing_changes)
@@ -177,6 +188,30 @@ START_TEST(without_memory_an_operation_fails_and_nothing_changes)
 	armed = false;
 	ck_status(st, TOFU_OK);
 	ck_assert_int_eq(asked, op->allocations);
+	drop_message();
+}
+END_TEST
+
+START_TEST(without_memory_a_frame_is_not_decoded_and_nothing_changes)
+{
+	enum { HEADERS = 300, BODY = 3000 };
+	static unsigned char frame[16 + HEADERS + BODY] = {
+		[12] = HEADERS >> 8, HEADERS & 0xff, BODY >> 8, BODY & 0xff
+	};
+	size_t used;
+	enum tofu_status st;
+
+	make_message();
+	for (int n = 0; n < 2; n++) { /* no room for the text headers; some for them, and none for the body */
+		arm(n);
+		st = tofu_msg_decode(msg, frame, sizeof frame, &used);
+		armed = false;
+		ck_status(st, TOFU_ALLOCATION_FAILED);
+		ck_assert_uint_eq(used, 0);
+		assert_unchanged();
+	}
+	ck_status(tofu_msg_decode(msg, frame, sizeof frame, &used), TOFU_OK);
+	ck_assert_uint_eq(used, sizeof frame);
 	drop_message();
 }
 END_TEST
@@ -292,6 +327,7 @@ static Suite *suite_of_message_memory(void)
 
 	tcase_add_loop_test(failing, without_memory_an_operation_fails_and_nothing_changes, 0,
 	                    sizeof operations / sizeof operations[0]);
+	tcase_add_test(failing, without_memory_a_frame_is_not_decoded_and_nothing_changes);
 	tcase_add_test(failing, a_clone_of_a_large_message_fails_whole);
 	tcase_add_test(failing, a_pool_that_cannot_be_filled_is_not_made);
 	suite_add_tcase(s, failing);

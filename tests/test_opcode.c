@@ -3,6 +3,7 @@
 
 #include "harness.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "message/message.h"
@@ -72,6 +73,42 @@ START_TEST(other_numbers_are_no_opcodes)
 }
 END_TEST
 
+START_TEST(the_public_functions_say_what_the_table_says)
+{
+	const struct tofu_opcode_rule *r = tofu_opcode_rule((unsigned)_i);
+
+	ck_assert_str_eq(tofu_opcode_name(_i), names[_i]);
+	ck_assert_int_eq(tofu_opcode_type(_i), r->type);
+	ck_assert_int_eq(tofu_opcode_role(_i), r->role);
+	ck_assert_int_eq(tofu_opcode_echo(_i), r->echo);
+}
+END_TEST
+
+START_TEST(what_is_no_opcode_is_unknown_and_has_nothing)
+{
+	static const int none[] = { -1, OPCODE_NR, 15, 16, 255, 256, INT_MAX, INT_MIN };
+
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		ck_assert_str_eq(tofu_opcode_name(none[i]), "unknown_opcode");
+		ck_assert_int_eq(tofu_opcode_type(none[i]), -1);
+		ck_assert_int_eq(tofu_opcode_role(none[i]), -1);
+		ck_assert_int_eq(tofu_opcode_echo(none[i]), -1);
+	}
+}
+END_TEST
+
+START_TEST(numbers_of_types_and_roles_stay)
+{
+	ck_assert_int_eq(TOFU_TYPE_REGULAR, 0);
+	ck_assert_int_eq(TOFU_TYPE_WELCOME, 1);
+	ck_assert_int_eq(TOFU_TYPE_HELLO, 2);
+	ck_assert_int_eq(TOFU_TYPE_BYE, 3);
+	ck_assert_int_eq(TOFU_ROLE_REQUEST, 0);
+	ck_assert_int_eq(TOFU_ROLE_RESPONSE, 1);
+	ck_assert_int_eq(TOFU_ROLE_SIGNAL, 2);
+}
+END_TEST
+
 static Suite *suite_of_opcode(void)
 {
 	Suite *s = suite_create("opcode");
@@ -83,6 +120,9 @@ static Suite *suite_of_opcode(void)
 	tcase_add_loop_test(tc, applications_post_all_but_welcome_response, 0, OPCODE_NR);
 	tcase_add_loop_test(tc, a_request_is_answered_by_its_response_and_a_signal_by_a_signal, 0, OPCODE_NR);
 	tcase_add_test(tc, other_numbers_are_no_opcodes);
+	tcase_add_loop_test(tc, the_public_functions_say_what_the_table_says, 0, OPCODE_NR);
+	tcase_add_test(tc, what_is_no_opcode_is_unknown_and_has_nothing);
+	tcase_add_test(tc, numbers_of_types_and_roles_stay);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -104,6 +104,16 @@ static bool same_header(const struct tofu_header *a, const struct tofu_header *b
 	       a->more == b->more && a->status == b->status && a->reason == b->reason;
 }
 
+/* What can be said without an engine is said before, too. */
+static void is_checked(const tofu_msg *msg, enum tofu_status status, const char *what)
+{
+	bool needs_engine = status == TOFU_INVALID_MCHN_GROUP ||
+	                    (status == TOFU_INVALID_CHANNEL_NUMBER && strstr(what, "number") != NULL);
+	enum tofu_status got = tofu_msg_check(msg);
+
+	must(got == (needs_engine ? TOFU_OK : status), "%s: checked, %s", what, tofu_status_name(got));
+}
+
 static void is_refused_untouched(const struct side *side, tofu_msg **msg, enum tofu_status status, const char *what)
 {
 	tofu_msg *mine = *msg, *before;
@@ -113,6 +123,7 @@ static void is_refused_untouched(const struct side *side, tofu_msg **msg, enum t
 	char mark[8];
 
 	ck_status(tofu_msg_clone(mine, &before), TOFU_OK);
+	is_checked(mine, status, what);
 	got = tofu_post(side->group, msg, NULL);
 	must(got == status, "%s: %s instead of %s", what, tofu_status_name(got), tofu_status_name(status));
 	must(*msg == mine, "%s: refused, but taken", what);
@@ -243,6 +254,8 @@ START_TEST(the_final_header_is_returned)
 	pair_open(&p, OVER_TCP, NULL);
 	msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, NULL);
 	tofu_msg_header(msg)->more = 1;
+	ck_status(tofu_msg_check(msg), TOFU_OK);
+	ck_status(tofu_msg_check(NULL), TOFU_NULL_MESSAGE);
 	h = post(&p.client, &msg);
 	ck_assert_uint_eq(h.channel, p.client_channel);
 	ck_assert_uint_ne(h.id, 0);

@@ -20,7 +20,7 @@ static const char *const names[] = {
 	"receiver_update", "channel_closed", "shutdown_started", "connect_failed", "listen_failed", "accept_failed",
 	"send_failed", "recv_failed", "setsockopt_failed", "processing_failed", "unknown_error",
 	"timeout", "not_initialized", "would_block", "send_ready", "protocol_violation", "address_in_use",
-	"host_not_found", "path_too_long", "not_supported", "permission_denied", "limit_reached",
+	"host_not_found", "path_too_long", "not_supported", "permission_denied", "limit_reached", "interrupted",
 };
 /* clang-format on */
 enum { STATUS_NR = sizeof names / sizeof names[0] };
@@ -29,7 +29,7 @@ static const int no_status[] = { -1, STATUS_NR, 255, 1 << 20 };
 
 START_TEST(every_number_has_its_name)
 {
-	ck_assert_int_eq(STATUS_NR, TOFU_LIMIT_REACHED + 1);
+	ck_assert_int_eq(STATUS_NR, TOFU_INTERRUPTED + 1);
 	ck_assert_str_eq(tofu_status_name(_i), names[_i]);
 }
 END_TEST
@@ -53,6 +53,7 @@ START_TEST(numbers_that_others_rely_on_stay)
 	ck_assert_int_eq(TOFU_UNKNOWN_ERROR, 31);
 	ck_assert_int_eq(TOFU_TIMEOUT, 32);
 	ck_assert_int_eq(TOFU_LIMIT_REACHED, 42);
+	ck_assert_int_eq(TOFU_INTERRUPTED, 43);
 }
 END_TEST
 

@@ -343,6 +343,128 @@ START_TEST(remove_cuts_out_its_lines_and_no_others)
 }
 END_TEST
 
+START_TEST(remove_counts_what_it_cut_out)
+{
+	set_raw("a: 1\r\n x : 2\r\nb: 3\r\nx: 4", 24);
+	ck_assert_uint_eq(tofu_msg_headers_remove(msg, "y"), 0);
+	ck_assert_uint_eq(tofu_msg_headers_remove(msg, ""), 0);
+	ck_assert_uint_eq(tofu_msg_headers_remove(msg, NULL), 0);
+	ck_assert_uint_eq(tofu_msg_headers_remove(NULL, "x"), 0);
+	ck_assert_uint_eq(tofu_msg_headers_remove(msg, "x"), 2);
+	assert_raw("a: 1\r\nb: 3\r\n");
+}
+END_TEST
+
+START_TEST(clear_cuts_out_all_and_leaves_the_body)
+{
+	size_t len;
+
+	set_raw("a: 1\r\n", 6);
+	ck_status(tofu_msg_body_set(msg, "body", 4), TOFU_OK);
+	tofu_msg_headers_clear(msg);
+	tofu_msg_headers_clear(NULL);
+	assert_raw("");
+	tofu_msg_body(msg, &len);
+	ck_assert_uint_eq(len, 4);
+	ck_status(tofu_msg_headers_add(msg, "b", "2"), TOFU_OK);
+	assert_raw("b: 2\r\n");
+}
+END_TEST
+
+START_TEST(lines_are_appended_byte_by_byte)
+{
+	set_raw("open: line", 10);
+	ck_status(tofu_msg_headers_append(msg, "", 0), TOFU_OK);
+	ck_status(tofu_msg_headers_append(msg, NULL, 0), TOFU_OK);
+	assert_raw("open: line");
+	ck_status(tofu_msg_headers_append(msg, " a:1 \r\n\r\nb:  x:y", 16), TOFU_OK);
+	assert_raw("open: line\r\n a:1 \r\n\r\nb:  x:y");
+	ck_status(tofu_msg_headers_append(msg, "c: 3\r\n and more", 6), TOFU_OK);
+	assert_raw("open: line\r\n a:1 \r\n\r\nb:  x:y\r\nc: 3\r\n");
+}
+END_TEST
+
+START_TEST(lines_that_could_not_be_added_are_not_appended_either)
+{
+	static const char *const bad[] = { "name",      ":v",     " : v", "n:", "n: \r\n",        "n: v\r",
+		                           "n: v\n",    "n\n: v", "\r",   "\n", "a: b\r\n\nc: d", "a: b\r\nbad\r\nc: d",
+		                           "a: b\rc: d" };
+
+	set_raw("a: b", 4);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		ck_status(tofu_msg_headers_append(msg, bad[i], strlen(bad[i])), TOFU_INVALID_MESSAGE);
+		assert_raw("a: b");
+	}
+	ck_status(tofu_msg_headers_append(msg, NULL, 1), TOFU_NOT_ALLOWED);
+	ck_status(tofu_msg_headers_append(NULL, "a: b", 4), TOFU_NULL_MESSAGE);
+	assert_raw("a: b");
+}
+END_TEST
+
+/* The same judge as for adding: what is appended is walked as what was added, name by name. */
+START_TEST(every_short_line_is_appended_if_it_could_be_added)
+{
+	static const char special[] = "\r\n: a";
+	char line[16];
+
+	for (size_t len = 1, mixes = 5; len <= 6; len++, mixes *= 5) {
+		for (size_t mix = 0; mix < mixes; mix++) {
+			struct tofu_text_header h;
+			bool good = true;
+
+			for (size_t i = 0, rest = mix; i < len; i++, rest /= 5)
+				line[i] = special[rest % 5];
+			set_raw(line, len);
+			for (size_t at = 0; (at = tofu_msg_headers_next(msg, at, &h)) != 0;)
+				good = good && h.value_len > 0 && memchr(h.name, '\r', h.name_len) == NULL &&
+				       memchr(h.name, '\n', h.name_len) == NULL &&
+				       memchr(h.value, '\r', h.value_len) == NULL &&
+				       memchr(h.value, '\n', h.value_len) == NULL;
+			set_raw("", 0);
+			if (tofu_msg_headers_append(msg, line, len) == TOFU_OK)
+				ck_assert(good);
+			else
+				ck_assert_uint_eq(msg->headers_len, 0);
+		}
+	}
+}
+END_TEST
+
+START_TEST(text_headers_of_another_message_are_copied_as_they_are)
+{
+	struct tofu_msg *from = tofu_msg_create(NULL, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
+
+	ck_assert_ptr_nonnull(from);
+	set_raw("odd\r\n:\r\nx: 1", 12);
+	ck_status(tofu_msg_headers_copy(from, msg), TOFU_OK);
+	ck_status(tofu_msg_headers_add(from, "y", "2"), TOFU_OK);
+	set_raw("z: 3", 4);
+	ck_status(tofu_msg_headers_copy(msg, from), TOFU_OK);
+	assert_raw("z: 3\r\nodd\r\n:\r\nx: 1\r\ny: 2\r\n");
+	tofu_msg_headers_clear(from);
+	ck_status(tofu_msg_headers_copy(msg, from), TOFU_OK);
+	assert_raw("z: 3\r\nodd\r\n:\r\nx: 1\r\ny: 2\r\n");
+	ck_status(tofu_msg_headers_copy(NULL, from), TOFU_NULL_MESSAGE);
+	ck_status(tofu_msg_headers_copy(msg, NULL), TOFU_NULL_MESSAGE);
+	tofu_msg_destroy(from);
+}
+END_TEST
+
+START_TEST(a_message_can_copy_its_own_text_headers_though_they_move)
+{
+	struct tofu_text_header h;
+	size_t count = 0;
+
+	ck_status(tofu_msg_headers_add(msg, "name", "value"), TOFU_OK);
+	for (int i = 0; i < 10; i++)
+		ck_status(tofu_msg_headers_copy(msg, msg), TOFU_OK);
+	ck_status(tofu_msg_headers_append(msg, (const char *)tofu_msg_headers_data(msg), 13), TOFU_OK);
+	for (size_t at = 0; (at = tofu_msg_headers_next(msg, at, &h)) != 0; count++)
+		ck_assert(h.value_len == 5 && memcmp(h.value, "value", 5) == 0);
+	ck_assert_uint_eq(count, 1025);
+}
+END_TEST
+
 static Suite *suite_of_text_headers(void)
 {
 	Suite *s = suite_create("text_headers");
@@ -367,11 +489,18 @@ static Suite *suite_of_text_headers(void)
 	tcase_add_test(adding, headers_grow_out_of_the_small_store_and_stay_whole);
 	tcase_add_test(adding, more_than_can_travel_can_be_built);
 	tcase_add_test(adding, an_absurd_size_is_refused);
+	tcase_add_test(adding, lines_are_appended_byte_by_byte);
+	tcase_add_test(adding, lines_that_could_not_be_added_are_not_appended_either);
+	tcase_add_test(adding, every_short_line_is_appended_if_it_could_be_added);
+	tcase_add_test(adding, text_headers_of_another_message_are_copied_as_they_are);
+	tcase_add_test(adding, a_message_can_copy_its_own_text_headers_though_they_move);
 	suite_add_tcase(s, adding);
 	tcase_add_checked_fixture(finding, setup, teardown);
 	tcase_add_test(finding, find_gives_the_first_of_that_very_name);
 	tcase_add_test(finding, find_of_what_is_not_there_gives_null_and_no_length);
 	tcase_add_test(finding, remove_cuts_out_its_lines_and_no_others);
+	tcase_add_test(finding, remove_counts_what_it_cut_out);
+	tcase_add_test(finding, clear_cuts_out_all_and_leaves_the_body);
 	suite_add_tcase(s, finding);
 	return s;
 }

@@ -3,6 +3,7 @@
 
 #include "harness.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "message/message.h"
@@ -194,12 +195,188 @@ START_TEST(more_is_acceptable_on_regular_messages_only)
 }
 END_TEST
 
+/* whole frames */
+
+static tofu_msg *msg;
+
+static void make_message(void)
+{
+	msg = tofu_msg_create(NULL, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
+	ck_assert_ptr_nonnull(msg);
+}
+
+static void drop_message(void)
+{
+	tofu_msg_put(&msg);
+}
+
+static const unsigned char whole[] = { 0x12, 0x34, 0x22, 0,   0,   0,   0,   0,    0,    0,   0,   9,  0,
+	                               6,    0,    3,    'a', ':', ' ', 'b', '\r', '\n', 'x', 'y', 'z' };
+static const size_t whole_len = sizeof whole;
+
+static void fill_as_whole(void)
+{
+	*tofu_msg_header(msg) = (struct tofu_header){ .id = 9, .channel = 0x1234, .opcode = TOFU_SIGNAL, .more = 1 };
+	ck_status(tofu_msg_headers_add(msg, "a", "b"), TOFU_OK);
+	ck_status(tofu_msg_body_set(msg, "xyz", 3), TOFU_OK);
+}
+
+START_TEST(a_message_is_encoded_to_the_bytes_of_its_frame)
+{
+	unsigned char out[64];
+	size_t len;
+
+	fill_as_whole();
+	memset(out, 0xa5, sizeof out);
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_OK);
+	ck_assert_uint_eq(len, whole_len);
+	ck_assert_mem_eq(out, whole, whole_len);
+	ck_assert_uint_eq(out[len], 0xa5);
+	ck_status(tofu_msg_encode(msg, out, whole_len, &len), TOFU_OK);
+}
+END_TEST
+
+START_TEST(a_frame_that_does_not_fit_says_how_long_it_is_and_writes_nothing)
+{
+	unsigned char out[64] = { 0 };
+	size_t len;
+
+	fill_as_whole();
+	ck_status(tofu_msg_encode(msg, NULL, 0, &len), TOFU_LIMIT_REACHED);
+	ck_assert_uint_eq(len, whole_len);
+	ck_status(tofu_msg_encode(msg, out, whole_len - 1, &len), TOFU_LIMIT_REACHED);
+	ck_assert_uint_eq(len, whole_len);
+	for (size_t i = 0; i < sizeof out; i++)
+		ck_assert_uint_eq(out[i], 0);
+	ck_status(tofu_msg_encode(msg, out, sizeof out, NULL), TOFU_NOT_ALLOWED);
+	ck_status(tofu_msg_encode(msg, NULL, 1, &len), TOFU_NOT_ALLOWED);
+	ck_status(tofu_msg_encode(NULL, out, sizeof out, &len), TOFU_NULL_MESSAGE);
+	ck_assert_uint_eq(len, 0);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_into_a_frame_is_not_encoded)
+{
+	static unsigned char out[TOFU_FRAME_MAX];
+	struct tofu_header *h = tofu_msg_header(msg);
+	size_t len;
+
+	h->opcode = 16;
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_INVALID_OP_CODE);
+	h->opcode = 15;
+	h->more = 2;
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_INVALID_MORE_USAGE);
+	h->more = 1;
+	h->origin = 2;
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_INVALID_MESSAGE);
+	h->origin = 1;
+	ck_status(tofu_msg_body_reserve(msg, TOFU_BODY_MAX + 1, NULL), TOFU_OK);
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_INVALID_BODY_LEN);
+	ck_status(tofu_msg_headers_resize(msg, TOFU_HEADERS_MAX + 1), TOFU_OK);
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_INVALID_HEADERS_LEN);
+	ck_assert_uint_eq(len, 0);
+	ck_status(tofu_msg_headers_resize(msg, TOFU_HEADERS_MAX), TOFU_OK);
+	ck_status(tofu_msg_body_resize(msg, TOFU_BODY_MAX), TOFU_OK);
+	memset(tofu_msg_headers_data(msg), 'h', TOFU_HEADERS_MAX);
+	memset(tofu_msg_body_data(msg), 'b', TOFU_BODY_MAX);
+	ck_status(tofu_msg_encode(msg, out, sizeof out, &len), TOFU_OK);
+	ck_assert_uint_eq(len, TOFU_FRAME_MAX);
+	ck_assert_uint_eq(out[2], 0x3f);
+}
+END_TEST
+
+START_TEST(a_frame_is_decoded_once_all_of_it_is_there)
+{
+	size_t used, len;
+	const char *value;
+
+	tofu_msg_header(msg)->id = 77;
+	*tofu_msg_user(msg) = &used;
+	for (size_t there = 0; there < whole_len; there++) {
+		unsigned char *bytes = malloc(there > 0 ? there : 1); /* nothing behind them is to be read */
+
+		ck_assert_ptr_nonnull(bytes);
+		memcpy(bytes, whole, there);
+		ck_status(tofu_msg_decode(msg, bytes, there, &used), TOFU_WOULD_BLOCK);
+		ck_assert_uint_eq(used, there < TOFU_FRAME_HEADER ? TOFU_FRAME_HEADER : whole_len);
+		ck_assert(tofu_msg_header(msg)->id == 77);
+		free(bytes);
+	}
+	ck_status(tofu_msg_decode(msg, whole, whole_len, &used), TOFU_OK);
+	ck_assert_uint_eq(used, whole_len);
+	ck_assert(tofu_msg_header(msg)->id == 9);
+	ck_assert_uint_eq(tofu_msg_header(msg)->channel, 0x1234);
+	ck_assert_uint_eq(tofu_msg_header(msg)->opcode, TOFU_SIGNAL);
+	ck_assert_uint_eq(tofu_msg_header(msg)->more, 1);
+	value = tofu_msg_headers_find(msg, "a", &len);
+	ck_assert(value != NULL && len == 1 && value[0] == 'b');
+	ck_assert_mem_eq(tofu_msg_body(msg, &len), "xyz", 3);
+	ck_assert_uint_eq(len, 3);
+	ck_assert_ptr_eq(*tofu_msg_user(msg), &used);
+}
+END_TEST
+
+START_TEST(of_several_frames_the_first_is_decoded)
+{
+	unsigned char two[2 * sizeof whole];
+	size_t used;
+
+	memcpy(two, whole, whole_len);
+	memcpy(two + whole_len, whole, whole_len);
+	two[11] = 1;
+	ck_status(tofu_msg_decode(msg, two, sizeof two, &used), TOFU_OK);
+	ck_assert_uint_eq(used, whole_len);
+	ck_assert(tofu_msg_header(msg)->id == 1);
+	ck_status(tofu_msg_decode(msg, two + used, sizeof two - used, &used), TOFU_OK);
+	ck_assert(tofu_msg_header(msg)->id == 9);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_message_are_refused_and_it_is_unchanged)
+{
+	unsigned char bad[sizeof whole];
+	size_t used = 1;
+
+	tofu_msg_header(msg)->id = 77;
+	for (unsigned internal = 1; internal <= 3; internal++) {
+		memcpy(bad, whole, whole_len);
+		bad[2] |= (unsigned char)(internal << 6);
+		ck_status(tofu_msg_decode(msg, bad, TOFU_FRAME_HEADER, &used), TOFU_PROTOCOL_VIOLATION);
+		ck_assert_uint_eq(used, 0);
+	}
+	ck_status(tofu_msg_decode(msg, whole, whole_len, NULL), TOFU_NOT_ALLOWED);
+	ck_status(tofu_msg_decode(msg, NULL, 1, &used), TOFU_NOT_ALLOWED);
+	ck_status(tofu_msg_decode(NULL, whole, whole_len, &used), TOFU_NULL_MESSAGE);
+	ck_status(tofu_msg_decode(msg, NULL, 0, &used), TOFU_WOULD_BLOCK);
+	ck_assert(tofu_msg_header(msg)->id == 77);
+}
+END_TEST
+
+START_TEST(any_header_that_a_message_can_have_survives_encoding_and_decoding)
+{
+	unsigned char out[TOFU_FRAME_HEADER], again[TOFU_FRAME_HEADER];
+	size_t len, used;
+
+	for (unsigned proto = 0; proto < 64; proto++) {
+		for (unsigned status = 0; status < 256; status++) {
+			memset(out, 0, sizeof out);
+			out[2] = (unsigned char)proto;
+			out[3] = (unsigned char)status;
+			ck_status(tofu_msg_decode(msg, out, sizeof out, &used), TOFU_OK);
+			ck_status(tofu_msg_encode(msg, again, sizeof again, &len), TOFU_OK);
+			ck_assert_mem_eq(out, again, sizeof out);
+		}
+	}
+}
+END_TEST
+
 static Suite *suite_of_wire(void)
 {
 	enum { FIRST_THAT_STAYS = TOFU_BYE_SIGNAL, PROTO_OPCODES = 16 };
 	Suite *s = suite_create("wire");
 	TCase *codec = tcase_create("codec");
 	TCase *rules = tcase_create("what a peer may send");
+	TCase *whole_frames = tcase_create("whole frames");
 
 	tcase_add_loop_test(codec, a_frame_is_encoded_to_these_bytes, 0, VECTOR_NR);
 	tcase_add_loop_test(codec, these_bytes_are_decoded_to_the_frame, 0, VECTOR_NR);
@@ -215,6 +392,15 @@ static Suite *suite_of_wire(void)
 	tcase_add_loop_test(rules, id_zero_is_not_acceptable_in_a_response_only, 0, FIRST_THAT_STAYS);
 	tcase_add_loop_test(rules, more_is_acceptable_on_regular_messages_only, 0, FIRST_THAT_STAYS);
 	suite_add_tcase(s, rules);
+	tcase_add_checked_fixture(whole_frames, make_message, drop_message);
+	tcase_add_test(whole_frames, a_message_is_encoded_to_the_bytes_of_its_frame);
+	tcase_add_test(whole_frames, a_frame_that_does_not_fit_says_how_long_it_is_and_writes_nothing);
+	tcase_add_test(whole_frames, what_does_not_fit_into_a_frame_is_not_encoded);
+	tcase_add_test(whole_frames, a_frame_is_decoded_once_all_of_it_is_there);
+	tcase_add_test(whole_frames, of_several_frames_the_first_is_decoded);
+	tcase_add_test(whole_frames, bytes_that_are_no_message_are_refused_and_it_is_unchanged);
+	tcase_add_test(whole_frames, any_header_that_a_message_can_have_survives_encoding_and_decoding);
+	suite_add_tcase(s, whole_frames);
 	return s;
 }
 

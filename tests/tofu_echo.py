@@ -8,6 +8,7 @@ sleeps, whatever is awaited is read from a pipe.
 
 import contextlib
 import os
+import re
 import sys
 
 sys.dont_write_bytecode = True
@@ -390,6 +391,17 @@ class Echoing(unittest.TestCase):
 
 
 class Calling(unittest.TestCase):
+    def test_verbose_shows_each_message_that_comes(self):
+        with Service("-v", "tcp|127.0.0.1|0", listeners=1) as s:
+            r = run("call", "-v", "-n2", s.addresses[0])
+            self.assertEqual(r.returncode, 0, r.stderr)
+            self.assertRegex(r.stderr, r"tofu-echo: received HelloResponse on \d+, id \d+; ")
+            answers = re.findall(r"tofu-echo: received Response on \d+, id \d+; 0 bytes of text headers, 64 of body\n",
+                                 r.stderr)
+            self.assertEqual(len(answers), 2, r.stderr)
+            self.assertIn('"~reason: channel_closed"', r.stderr)
+            self.assertIn(f'; "~connect_to: {s.addresses[0]}"', s.stop()[2])
+
     def test_sizes_counts_connections_and_windows(self):
         cases = (
             ((), 1000, 64, 1),

@@ -30,7 +30,7 @@ struct echo_options {
 	uint32_t window;      /* requests under way on each connection */
 	uint32_t timeout_s;   /* call: give up when nothing arrives for so long */
 	enum tofu_poller_kind poller;
-	bool verbose; /* the engine's log on the standard error output */
+	bool verbose; /* the engine's log and the messages that come, on the standard error output */
 };
 
 /** Serve until the user asks to stop. */

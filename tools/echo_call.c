@@ -328,6 +328,8 @@ static void dispatch(struct call *c, tofu_msg *msg)
 	const struct tofu_header *h = tofu_msg_header(msg);
 	struct line *line = c->line_of[h->channel];
 
+	if (c->options->verbose)
+		tofu_say_message("received", msg);
 	if (line != NULL && h->origin == TOFU_ORIGIN_ENGINE)
 		notice(c, line, h);
 	else if (line != NULL)

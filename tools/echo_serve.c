@@ -236,6 +236,8 @@ static void dispatch(struct server *s, tofu_msg *msg)
 {
 	const struct tofu_header *h = tofu_msg_header(msg);
 
+	if (s->options->verbose)
+		tofu_say_message("received", msg);
 	if (h->status == TOFU_RECEIVER_UPDATE) {
 		tofu_msg_put(&msg);
 		stop(s);

@@ -53,6 +53,65 @@ bool tofu_say_version(void)
 	return tofu_say(line, "");
 }
 
+/* A line that is written piece by piece; what does not fit is left out. */
+struct line {
+	char text[1024];
+	size_t len;
+};
+
+static void add(struct line *line, const char *format, ...)
+#ifdef __GNUC__
+	__attribute__((format(printf, 2, 3)))
+#endif
+	;
+
+static void add(struct line *line, const char *format, ...)
+{
+	size_t room = sizeof line->text - line->len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(line->text + line->len, room, format, args);
+	va_end(args);
+	if (n > 0)
+		line->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void add_escaped(struct line *line, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+
+		add(line, c < 0x20 || c > 0x7e || c == '\\' || c == '"' ? "\\x%02x" : "%c", (unsigned)c);
+	}
+}
+
+void tofu_say_message(const char *what, tofu_msg *msg)
+{
+	const struct tofu_header *h = tofu_msg_header(msg);
+	struct line line = { .len = 0 };
+	struct tofu_text_header text;
+	size_t body, whole;
+
+	(void)tofu_msg_body(msg, &body);
+	(void)tofu_msg_encode(msg, NULL, 0, &whole); /* for its length only */
+	add(&line, "%s %s on %u, id %llu", what, tofu_opcode_name(h->opcode), h->channel, (unsigned long long)h->id);
+	if (h->more != 0)
+		add(&line, ", more follow");
+	if (h->origin == TOFU_ORIGIN_ENGINE)
+		add(&line, ", of the engine: %s", tofu_status_name(h->status));
+	add(&line, "; %zu bytes of text headers, %zu of body", whole - TOFU_FRAME_HEADER - body, body);
+	for (size_t at = 0; (at = tofu_msg_headers_next(msg, at, &text)) != 0;) {
+		add(&line, "; \"");
+		add_escaped(&line, text.name, text.name_len);
+		add(&line, ": ");
+		add_escaped(&line, text.value, text.value_len);
+		add(&line, "\"");
+	}
+	tofu_say_wrong(TOFU_OK, "%s", line.text);
+}
+
 void tofu_say_log(void *unused, enum tofu_log_level level, const char *text)
 {
 	static const char *const names[] = { "error", "warning", "info" };

@@ -27,6 +27,12 @@ bool tofu_say(const char *first, const char *second);
 /** "name VERSION" on the standard output. */
 bool tofu_say_version(void);
 
+/**
+ * A message for people, in one line on the standard error output: what it is and what is in its text headers, bytes that are not
+ * printable as \xNN, and the lengths.
+ */
+void tofu_say_message(const char *what, tofu_msg *msg);
+
 /** An engine's log, on the standard error output. */
 void tofu_say_log(void *unused, enum tofu_log_level level, const char *text);
 

@@ -190,9 +190,18 @@ enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header
  * group again.
  * Ownership: *out is the caller's: tofu_msg_put() or post it. NULL on failure.
  * Threads:   one at a time per group. Blocks: up to timeout_ns nanoseconds; 0: not at all; -1: for ever.
- * Errors:    TOFU_TIMEOUT, TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ * Errors:    TOFU_TIMEOUT, TOFU_INTERRUPTED (tofu_group_interrupt()), TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, or in
+ *            a child after fork()).
  */
 enum tofu_status tofu_receive(tofu_group *group, tofu_msg **out, int64_t timeout_ns);
+
+/**
+ * Interrupt receiving: the tofu_receive() that waits, or else the next one, returns TOFU_INTERRUPTED, whatever there is to be
+ * received; that stays for the one after it. Several interrupts before a receive are one. tofu_group_drain() goes on.
+ * Threads: any, and signal handlers (async-signal-safe; errno stays). Blocks: no.
+ * Errors:  TOFU_SHUTDOWN_STARTED (its engine has ended), TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
+ */
+enum tofu_status tofu_group_interrupt(tofu_group *group);
 
 /**
  * Put a message into the group's own mailbox, for the thread that receives. Its status becomes receiver_update, its origin

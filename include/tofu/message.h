@@ -30,6 +30,21 @@ enum tofu_opcode {
 	TOFU_WELCOME_RESPONSE = 9
 };
 
+/** What an opcode belongs to, and which part it plays in it. */
+enum tofu_opcode_type { TOFU_TYPE_REGULAR = 0, TOFU_TYPE_WELCOME = 1, TOFU_TYPE_HELLO = 2, TOFU_TYPE_BYE = 3 };
+enum tofu_opcode_role { TOFU_ROLE_REQUEST = 0, TOFU_ROLE_RESPONSE = 1, TOFU_ROLE_SIGNAL = 2 };
+
+/**
+ * What is true of an opcode: its name, for logs and tests ("HelloRequest"; "unknown_opcode" for a number that is none; static
+ * text, never freed, never NULL); its enum tofu_opcode_type and enum tofu_opcode_role, -1 for a number that is none; and the
+ * opcode that answers it, -1 if there is none.
+ * Threads: any. Blocks: no.
+ */
+const char *tofu_opcode_name(int opcode);
+int tofu_opcode_type(int opcode);
+int tofu_opcode_role(int opcode);
+int tofu_opcode_echo(int opcode);
+
 /** Who made a message: a peer's or this process's application, or the engine (a notice; its status says what happened). */
 enum tofu_origin { TOFU_ORIGIN_APPLICATION = 0, TOFU_ORIGIN_ENGINE = 1 };
 
@@ -87,6 +102,38 @@ void tofu_msg_put(tofu_msg **msg);
 enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out);
 
 /**
+ * Would tofu_post() take it? All that can be said of a message without an engine; whether its channel is open, and has room, is not
+ * in it.
+ * Threads: any, one at a time for the message. Blocks: no.
+ * Errors:  TOFU_NULL_MESSAGE; those of tofu_post() about opcode, id, more, channel 0, address header and lengths.
+ */
+enum tofu_status tofu_msg_check(const tofu_msg *msg);
+
+/** The bytes of a frame on the wire: its binary header, and the most that a whole one has. */
+enum tofu_frame_len { TOFU_FRAME_HEADER = 16, TOFU_FRAME_MAX = TOFU_FRAME_HEADER + TOFU_HEADERS_MAX + TOFU_BODY_MAX };
+
+/**
+ * Write a message as the frame that travels (docs/protocol.md), for tools and tests: as it is, whether it may be sent or not.
+ * Units:  capacity bytes at out, which may be NULL if that is 0. *len: the bytes that the frame has, also when they do not fit; 0
+ *         on other failures.
+ * Errors: TOFU_LIMIT_REACHED (more than capacity: nothing was written); TOFU_INVALID_OP_CODE (over 15), TOFU_INVALID_MORE_USAGE
+ *         (over 1), TOFU_INVALID_MESSAGE (origin over 1): they do not fit into a frame; TOFU_INVALID_HEADERS_LEN,
+ *         TOFU_INVALID_BODY_LEN, TOFU_NULL_MESSAGE, TOFU_NOT_ALLOWED (len NULL, or out NULL and capacity not 0).
+ */
+enum tofu_status tofu_msg_encode(const tofu_msg *msg, void *out, size_t capacity, size_t *len);
+
+/**
+ * Make it what the frame at data says, for tools and tests: header, text headers and body; the user pointer stays. Whether a peer
+ * may send it is not judged; tofu_msg_check() says most of that.
+ * Units:  len bytes are there, perhaps of several frames. *used: the bytes of this one. If they are not all there: as many as
+ *         are needed to go on, 16 at first. 0 on other failures. data must not lie in the message.
+ * Errors: TOFU_WOULD_BLOCK (not all there yet), TOFU_PROTOCOL_VIOLATION (a bit is set that no message can have),
+ *         TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE, TOFU_NOT_ALLOWED (used NULL, or data NULL and len not 0). The message is
+ *         unchanged then.
+ */
+enum tofu_status tofu_msg_decode(tofu_msg *msg, const void *data, size_t len, size_t *used);
+
+/**
  * An id for a message that is still to be posted: the next one of the process, as tofu_post() assigns it where the id is 0. Never
  * 0, and no other call nor post of this process gets the same; a child after fork() goes on where its parent was.
  * Threads: any, at the same time. Blocks: no.
@@ -104,6 +151,28 @@ struct tofu_header *tofu_msg_header(tofu_msg *msg);
  *         TOFU_HEADERS_MAX can be built, but not posted.
  */
 enum tofu_status tofu_msg_headers_add(tofu_msg *msg, const char *name, const char *value);
+
+/**
+ * Append text headers as they lie on the wire: lines "name: value" ended by CR LF, which may be missing after the last. They are
+ * copied byte by byte, and checked: what tofu_msg_headers_add() would refuse is refused here; empty lines are fine.
+ * Units:  len bytes, not terminated; lines may be NULL when len is 0. They may lie in the message.
+ * Errors: as tofu_msg_headers_add(), and TOFU_NOT_ALLOWED (lines NULL, len not 0). The message is unchanged then.
+ */
+enum tofu_status tofu_msg_headers_append(tofu_msg *msg, const char *lines, size_t len);
+
+/**
+ * Append all text headers of another message, as they are, also what a peer sent that tofu_msg_headers_append() would refuse. The
+ * other one stays as it is, and may be msg itself.
+ * Threads: one at a time for each of the two. Blocks: no.
+ * Errors:  TOFU_ALLOCATION_FAILED, TOFU_INVALID_HEADERS_LEN (more than 1 GiB in all), TOFU_NULL_MESSAGE. Unchanged then.
+ */
+enum tofu_status tofu_msg_headers_copy(tofu_msg *msg, const tofu_msg *from);
+
+/** Cut out every text header of that name (exact match); all others stay as they are. Returns how many there were. */
+size_t tofu_msg_headers_remove(tofu_msg *msg, const char *name);
+
+/** Cut out all text headers. Keeps the memory. NULL is fine. */
+void tofu_msg_headers_clear(tofu_msg *msg);
 
 /**
  * The value of the first text header of that name (exact match).

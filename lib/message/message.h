@@ -161,9 +161,6 @@ enum { TOFU_TEXT_HEADER_EXTRA = 6 };
 
 /* opcodes: one table, opcode.c */
 
-enum tofu_opcode_type { TOFU_TYPE_REGULAR, TOFU_TYPE_WELCOME, TOFU_TYPE_HELLO, TOFU_TYPE_BYE };
-enum tofu_opcode_role { TOFU_ROLE_REQUEST, TOFU_ROLE_RESPONSE, TOFU_ROLE_SIGNAL };
-
 struct tofu_opcode_rule {
 	const char *name; /* "HelloRequest" */
 	enum tofu_opcode_type type;

@@ -29,3 +29,37 @@ const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode)
 {
 	return opcode < sizeof rules / sizeof rules[0] ? &rules[opcode] : NULL;
 }
+
+/* Negative numbers are large ones then. */
+static const struct tofu_opcode_rule *rule_of(int opcode)
+{
+	return tofu_opcode_rule((unsigned)opcode);
+}
+
+const char *tofu_opcode_name(int opcode)
+{
+	const struct tofu_opcode_rule *rule = rule_of(opcode);
+
+	return rule != NULL ? rule->name : "unknown_opcode";
+}
+
+int tofu_opcode_type(int opcode)
+{
+	const struct tofu_opcode_rule *rule = rule_of(opcode);
+
+	return rule != NULL ? (int)rule->type : NONE;
+}
+
+int tofu_opcode_role(int opcode)
+{
+	const struct tofu_opcode_rule *rule = rule_of(opcode);
+
+	return rule != NULL ? (int)rule->role : NONE;
+}
+
+int tofu_opcode_echo(int opcode)
+{
+	const struct tofu_opcode_rule *rule = rule_of(opcode);
+
+	return rule != NULL ? rule->echo : NONE;
+}

@@ -50,7 +50,8 @@
 	X(PATH_TOO_LONG,          "path_too_long",          "the path is too long for a socket") \
 	X(NOT_SUPPORTED,          "not_supported",          "this system or this build does not support it") \
 	X(PERMISSION_DENIED,      "permission_denied",      "the system does not permit it") \
-	X(LIMIT_REACHED,          "limit_reached",          "a limit is reached")
+	X(LIMIT_REACHED,          "limit_reached",          "a limit is reached") \
+	X(INTERRUPTED,            "interrupted",            "tofu_group_interrupt() ended the waiting")
 /* clang-format on */
 
 #define NAME_OF(status, name, text)                                                                                    \

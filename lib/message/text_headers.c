@@ -103,12 +103,18 @@ static unsigned char *append(unsigned char *to, const char *bytes, size_t len)
 	return to + len;
 }
 
+/* Does the last line lack its CR LF? */
+static bool is_open(const unsigned char *data, size_t len)
+{
+	return len > 0 && (len < 2 || memcmp(data + len - 2, "\r\n", 2) != 0);
+}
+
 size_t tofu_text_headers_append(unsigned char *data, size_t len, const char *name, size_t name_len, const char *value,
                                 size_t value_len)
 {
 	unsigned char *at = data + len;
 
-	if (len > 0 && (len < 2 || memcmp(at - 2, "\r\n", 2) != 0))
+	if (is_open(data, len))
 		at = append(at, "\r\n", 2);
 	at = append(at, name, name_len);
 	at = append(at, ": ", 2);
@@ -144,6 +150,88 @@ enum tofu_status tofu_msg_headers_add(tofu_msg *msg, const char *name, const cha
 	msg->headers_len =
 		(uint32_t)tofu_text_headers_append(tofu_msg_headers_data(msg), old, name, name_len, value, value_len);
 	return TOFU_OK;
+}
+
+/* Where in the text headers lines lie, or -1: growing moves them. */
+static ptrdiff_t offset_in_headers(const struct tofu_msg *m, const char *lines)
+{
+	uintptr_t start = (uintptr_t)tofu_msg_headers_data(m);
+	uintptr_t at = (uintptr_t)lines;
+
+	return at >= start && at - start < m->headers_len ? (ptrdiff_t)(at - start) : -1;
+}
+
+static enum tofu_status append_lines(struct tofu_msg *m, const char *lines, size_t len)
+{
+	ptrdiff_t inside = offset_in_headers(m, lines);
+	size_t old = m->headers_len;
+	size_t end = is_open(tofu_msg_headers_data(m), old) ? 2 : 0;
+	enum tofu_status st;
+	unsigned char *data;
+
+	if (len == 0)
+		return TOFU_OK;
+	if (len > UINT32_MAX / 4) /* the sum fits into any size_t */
+		return TOFU_INVALID_HEADERS_LEN;
+	st = tofu_msg_headers_resize(m, old + end + len);
+	if (st != TOFU_OK)
+		return st;
+	data = tofu_msg_headers_data(m);
+	memcpy(data + old, "\r\n", end);
+	memcpy(data + old + end, inside >= 0 ? (const char *)data + inside : lines, len);
+	return TOFU_OK;
+}
+
+/* Is each line a header that could have been added, or empty? */
+static bool are_headers(const char *lines, size_t len)
+{
+	const unsigned char *data = (const unsigned char *)lines;
+	struct tofu_text_header h;
+	size_t next;
+
+	for (size_t at = 0; at < len; at = next) {
+		next = take_line(data, len, at, &h);
+		if (line_end(data, len, at) == at)
+			continue;
+		if (!is_one_line(h.name, h.name_len) || !is_one_line(h.value, h.value_len))
+			return false;
+	}
+	return true;
+}
+
+enum tofu_status tofu_msg_headers_append(tofu_msg *msg, const char *lines, size_t len)
+{
+	if (msg == NULL)
+		return TOFU_NULL_MESSAGE;
+	if (lines == NULL && len > 0)
+		return TOFU_NOT_ALLOWED;
+	return are_headers(lines, len) ? append_lines(msg, lines, len) : TOFU_INVALID_MESSAGE;
+}
+
+enum tofu_status tofu_msg_headers_copy(tofu_msg *msg, const tofu_msg *from)
+{
+	if (msg == NULL || from == NULL)
+		return TOFU_NULL_MESSAGE;
+	return append_lines(msg, (const char *)tofu_msg_headers_data(from), from->headers_len);
+}
+
+size_t tofu_msg_headers_remove(tofu_msg *msg, const char *name)
+{
+	struct tofu_text_header h;
+	size_t count = 0;
+
+	if (msg == NULL || name == NULL)
+		return 0;
+	for (size_t at = 0; (at = tofu_msg_headers_next(msg, at, &h)) != 0;)
+		count += is_named(&h, name);
+	msg->headers_len = (uint32_t)tofu_text_headers_remove(tofu_msg_headers_data(msg), msg->headers_len, name);
+	return count;
+}
+
+void tofu_msg_headers_clear(tofu_msg *msg)
+{
+	if (msg != NULL)
+		msg->headers_len = 0;
 }
 
 const char *tofu_msg_headers_find(const tofu_msg *msg, const char *name, size_t *value_len)

@@ -9,7 +9,7 @@
 
 #include <tofu/message.h>
 
-enum { TOFU_WIRE_HEADER = 16 };
+enum { TOFU_WIRE_HEADER = TOFU_FRAME_HEADER };
 
 struct tofu_frame {
 	struct tofu_header header;

@@ -30,6 +30,7 @@ void tofu_event_fini(struct tofu_event *e)
 void tofu_event_raise(struct tofu_event *e)
 {
 	const uint64_t one = 1;
+	int saved = errno; /* of whatever a signal handler has interrupted */
 	ssize_t n;
 
 	if (e->handle <= 0)
@@ -37,6 +38,7 @@ void tofu_event_raise(struct tofu_event *e)
 	do {
 		n = write((int)e->handle, &one, sizeof one);
 	} while (n < 0 && errno == EINTR); /* EAGAIN: the counter is full, that is, raised */
+	errno = saved;
 }
 
 void tofu_event_clear(struct tofu_event *e)

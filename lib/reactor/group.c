@@ -186,16 +186,53 @@ static void leave(struct tofu_group *g)
 		tofu_cond_broadcast(&g->settling);
 }
 
+/*
+ * In a signal handler there are no locks, and no condition is told of anything. So here the flag is set, and the reactor woken,
+ * for that only takes a write(2); it tells whoever waits. On the way to waiting the flag is looked at under the lock, which
+ * the reactor takes after the flag was set.
+ */
+_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2 && ATOMIC_POINTER_LOCK_FREE == 2, "used in signal handlers");
+
+enum tofu_status tofu_group_interrupt(tofu_group *g)
+{
+	struct tofu_engine *e;
+
+	if (g == NULL || is_inherited(g))
+		return TOFU_NOT_ALLOWED;
+	e = engine_of(g);
+	if (e == NULL)
+		return TOFU_SHUTDOWN_STARTED;
+	atomic_store(&g->interrupted, true);
+	if (tofu_mailbox_interrupt(&e->mailbox))
+		tofu_engine_wake(e);
+	return TOFU_OK;
+}
+
+void tofu_group_pass_on_interrupt(struct tofu_group *g)
+{
+	tofu_mutex_lock(&g->lock);
+	if (atomic_load(&g->interrupted)) {
+		tofu_cond_broadcast(&g->arrived);
+		if (atomic_load(&g->has_pollable))
+			tofu_event_raise(&g->pollable);
+	}
+	tofu_mutex_unlock(&g->lock);
+}
+
 /* With the lock: wait until there is something in the inbox. */
 static enum tofu_status await(struct tofu_group *g, int64_t timeout_ns)
 {
 	int64_t deadline = tofu_plat_deadline(timeout_ns);
 	bool in_time = timeout_ns != 0;
 
-	while (g->inbox.head == NULL && !g->closed && in_time)
+	while (g->inbox.head == NULL && !g->closed && !atomic_load(&g->interrupted) && in_time)
 		in_time = tofu_cond_wait_until(&g->arrived, &g->lock, deadline);
 	if (g->closed)
 		return TOFU_SHUTDOWN_STARTED;
+	if (atomic_load(&g->interrupted)) {
+		atomic_store(&g->interrupted, false);
+		return TOFU_INTERRUPTED;
+	}
 	return g->inbox.head != NULL ? TOFU_OK : TOFU_TIMEOUT;
 }
 
@@ -214,7 +251,8 @@ static struct tofu_msg *take_one(struct tofu_group *g)
 /* The receiving thread only, with the lock. */
 static void clear_if_empty(struct tofu_group *g)
 {
-	if (g->taken.head == NULL && g->inbox.head == NULL && !g->closed && atomic_load(&g->has_pollable))
+	if (g->taken.head == NULL && g->inbox.head == NULL && !g->closed && !atomic_load(&g->interrupted) &&
+	    atomic_load(&g->has_pollable))
 		tofu_event_clear(&g->pollable);
 }
 
@@ -243,7 +281,8 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 		*out = NULL;
 	if (g == NULL || out == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
-	if (g->taken.head == NULL || engine_of(g) == NULL)
+	if (g->taken.head == NULL || engine_of(g) == NULL ||
+	    atomic_load_explicit(&g->interrupted, memory_order_relaxed))
 		return receive_batch(g, out, timeout_ns);
 	*out = take_one(g);
 	if (g->taken.head == NULL) {
@@ -275,7 +314,7 @@ enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
 		status = tofu_event_init(&g->pollable);
 		if (status == TOFU_OK) {
 			atomic_store(&g->has_pollable, true);
-			if (g->inbox.head != NULL || atomic_load(&g->left))
+			if (g->inbox.head != NULL || atomic_load(&g->left) || atomic_load(&g->interrupted))
 				tofu_event_raise(&g->pollable);
 		}
 	}

@@ -37,6 +37,7 @@ struct tofu_group {
 
 	struct tofu_msg_queue taken; /* the receiving thread's */
 	atomic_bool left;            /* is there something in it? For others to see */
+	atomic_bool interrupted;     /* a receive is to return so; the one that does sets it back */
 	atomic_bool has_pollable;
 	struct tofu_event pollable;
 
@@ -66,6 +67,8 @@ void tofu_group_free(struct tofu_group *g);
 void tofu_group_collect(struct tofu_group *g, struct tofu_msg *m);
 /** Reactor, once a turn: hand over the batch. */
 void tofu_group_deliver(struct tofu_group *g);
+/** Reactor: if a receive is to be interrupted, wake whoever waits. */
+void tofu_group_pass_on_interrupt(struct tofu_group *g);
 /** Nothing arrives any more; waiting threads leave, and when this returns they have. */
 void tofu_group_shut(struct tofu_group *g);
 /** Have the engine end the group's channels and let go of it, unless it has ended by itself; returns when that is done. */

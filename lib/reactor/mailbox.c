@@ -52,6 +52,12 @@ bool tofu_mailbox_refilled(struct tofu_mailbox *box)
 	return tofu_mailbox_nudge(box);
 }
 
+bool tofu_mailbox_interrupt(struct tofu_mailbox *box)
+{
+	atomic_store(&box->interrupts, true);
+	return tofu_mailbox_nudge(box);
+}
+
 struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box)
 {
 	struct tofu_msg *newest = NULL;
@@ -93,6 +99,11 @@ bool tofu_mailbox_take_refilled(struct tofu_mailbox *box)
 	return atomic_load(&box->refilled) && atomic_exchange(&box->refilled, false);
 }
 
+bool tofu_mailbox_take_interrupts(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->interrupts) && atomic_exchange(&box->interrupts, false);
+}
+
 bool tofu_mailbox_is_asleep(struct tofu_mailbox *box)
 {
 	return atomic_load(&box->sleeping);
@@ -101,7 +112,7 @@ bool tofu_mailbox_is_asleep(struct tofu_mailbox *box)
 bool tofu_mailbox_is_empty(struct tofu_mailbox *box)
 {
 	return atomic_load(&box->messages) == NULL && atomic_load(&box->commands) == NULL &&
-	       !atomic_load(&box->refilled);
+	       !atomic_load(&box->refilled) && !atomic_load(&box->interrupts);
 }
 
 bool tofu_mailbox_sleep(struct tofu_mailbox *box)

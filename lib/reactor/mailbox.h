@@ -29,7 +29,8 @@ enum { TOFU_TRAIL = 1024 };
 struct tofu_mailbox {
 	struct tofu_msg *_Atomic messages; /* newest first */
 	struct tofu_command *_Atomic commands;
-	atomic_bool refilled; /* the pool has something again */
+	atomic_bool refilled;   /* the pool has something again */
+	atomic_bool interrupts; /* of some group a receive is to be interrupted */
 	atomic_bool sleeping;
 
 	/* Where the last ones lie, oldest first: what to ask for, whoever owns it by now. Never followed. */
@@ -41,6 +42,8 @@ struct tofu_mailbox {
 bool tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m);
 bool tofu_mailbox_command(struct tofu_mailbox *box, struct tofu_command *command);
 bool tofu_mailbox_refilled(struct tofu_mailbox *box);
+/** Of a signal handler, too. */
+bool tofu_mailbox_interrupt(struct tofu_mailbox *box);
 /** Any thread: something else changed that the reactor looks at each turn. */
 bool tofu_mailbox_nudge(struct tofu_mailbox *box);
 
@@ -48,6 +51,7 @@ bool tofu_mailbox_nudge(struct tofu_mailbox *box);
 struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box);
 struct tofu_command *tofu_mailbox_take_commands(struct tofu_mailbox *box);
 bool tofu_mailbox_take_refilled(struct tofu_mailbox *box);
+bool tofu_mailbox_take_interrupts(struct tofu_mailbox *box);
 
 /** Any thread, of the moment: does the reactor sleep? Does nothing wait for it? */
 bool tofu_mailbox_is_asleep(struct tofu_mailbox *box);

@@ -56,6 +56,11 @@ static enum tofu_status check(const struct tofu_msg *m)
 	return TOFU_OK;
 }
 
+enum tofu_status tofu_msg_check(const tofu_msg *msg)
+{
+	return msg != NULL ? check(msg) : TOFU_NULL_MESSAGE;
+}
+
 /* A channel of its own, with the opening message counted in. */
 static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m,
                                   uint16_t *number)

@@ -221,6 +221,15 @@ static void take_message(struct tofu_reactor *r, struct tofu_msg *m)
 		tofu_chan_queue(r, &c->held, m);
 }
 
+/* Which group it was a signal handler cannot say: that takes memory, or a lock. It happens seldom, and groups are few. */
+static void pass_on_interrupts(struct tofu_reactor *r)
+{
+	if (!tofu_mailbox_take_interrupts(&r->engine->mailbox))
+		return;
+	for (struct tofu_list *node = r->groups.next; node != &r->groups; node = node->next)
+		tofu_group_pass_on_interrupt(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
+}
+
 /* Commands are taken first and run last: what was posted before the end of a group is seen before it. */
 static void take_posted(struct tofu_reactor *r)
 {
@@ -234,6 +243,7 @@ static void take_posted(struct tofu_reactor *r)
 		take_message(r, m);
 		m = next;
 	}
+	pass_on_interrupts(r);
 	while (command != NULL) {
 		struct tofu_command *next = command->next;
 
