@@ -88,7 +88,7 @@ END_TEST
 
 START_TEST(a_message_of_a_batch_knows_one_that_comes_later)
 {
-	struct tofu_group group = { 0 };
+	static struct tofu_group group; /* zero */
 	struct tofu_msg *m[3 * TOFU_AHEAD];
 	const size_t n = sizeof m / sizeof m[0];
 
