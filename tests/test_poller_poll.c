@@ -6,16 +6,20 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <tofu/tofu.h>
 
 #include "lib/harness.h"
 #include "lib/sockets.h"
+#include "lib/steps.h"
 #include "platform/platform.h"
 #include "reactor/poller.h"
 
@@ -96,7 +100,7 @@ END_TEST
 
 START_TEST(poll_that_fails_otherwise_gives_a_status_and_changes_nothing)
 {
-	wait_with_failure(EINVAL, TOFU_COMMUNICATION_FAILED);
+	wait_with_failure(EFAULT, TOFU_COMMUNICATION_FAILED);
 	expect_readable();
 }
 END_TEST
@@ -118,6 +122,114 @@ START_TEST(poll_that_is_interrupted_is_a_wait_without_events)
 {
 	wait_with_failure(EINTR, TOFU_OK);
 	expect_readable();
+}
+END_TEST
+
+/* Fewer descriptors allowed than are watched. */
+static struct rlimit limit_before;
+
+static void lower_limit(rlim_t to)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit_before), 0);
+	limit = limit_before;
+	limit.rlim_cur = to;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void restore_limit(void)
+{
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit_before), 0);
+}
+
+static size_t wait_now(struct tofu_poll_event *events, size_t capacity, int64_t timeout_ns)
+{
+	size_t count;
+
+	ck_status(tofu_poller_wait(poller, events, capacity, timeout_ns, &count), TOFU_OK);
+	return count;
+}
+
+START_TEST(with_fewer_descriptors_allowed_than_open_events_are_as_before)
+{
+	static const rlim_t limits[] = { 0, 1 };
+	struct tofu_poll_event event;
+	char byte;
+
+	lower_limit(limits[_i]);
+	expect_readable();
+	/* to be written, both, neither */
+	ck_status(tofu_poller_want(poller, &item, TOFU_POLL_WRITE), TOFU_OK);
+	ck_assert_uint_eq(wait_now(&event, 1, TOFU_FOREVER), 1);
+	ck_assert_uint_eq(event.ready, TOFU_POLL_WRITE);
+	ck_status(tofu_poller_want(poller, &item, TOFU_POLL_READ | TOFU_POLL_WRITE), TOFU_OK);
+	ck_assert_uint_eq(wait_now(&event, 1, TOFU_FOREVER), 1);
+	ck_assert_uint_eq(event.ready, TOFU_POLL_READ | TOFU_POLL_WRITE);
+	ck_status(tofu_poller_want(poller, &item, 0), TOFU_OK);
+	ck_assert_uint_eq(wait_now(&event, 1, 0), 0);
+	/* time, and wakes */
+	ck_status(tofu_poller_want(poller, &item, TOFU_POLL_READ), TOFU_OK);
+	ck_assert_int_eq(read((int)ends[0], &byte, 1), 1);
+	ck_assert_uint_eq(wait_now(&event, 1, 0), 0);
+	ck_assert_uint_eq(wait_now(&event, 1, 20 * TOFU_NS_PER_MS), 0);
+	tofu_poller_wake(poller);
+	ck_assert_uint_eq(wait_now(&event, 1, TOFU_FOREVER), 0);
+	ck_assert_uint_eq(wait_now(&event, 1, 0), 0);
+	/* the end of the stream */
+	ck_status(tofu_socket_shutdown(ends[1]), TOFU_OK);
+	expect_readable();
+	restore_limit();
+}
+END_TEST
+
+/* On either poller; what needs a new descriptor then fails with a status, and the listener waits. */
+START_TEST(an_engine_goes_on_when_the_limit_of_descriptors_is_lowered_below_what_is_open)
+{
+	static const enum tofu_poller_kind kinds[] = { TOFU_POLLER_POLL, TOFU_POLLER_EPOLL };
+	struct tofu_options options;
+	struct pair p;
+
+	tofu_options_init(&options, sizeof options);
+	options.poller = kinds[_i / OVER_NR];
+	pair_open(&p, _i % OVER_NR, &options);
+	lower_limit(0);
+	for (int i = 0; i < 10; i++)
+		pair_talk(&p);
+	call_fails(&p.client, p.at.address, TOFU_LIMIT_REACHED);
+	pair_talk(&p);
+	restore_limit();
+	pair_bye(&p);
+	pair_meet(&p);
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(with_no_descriptor_allowed_those_with_high_numbers_are_watched_too)
+{
+	enum { HIGH = 3000 };
+	struct tofu_poll_item high;
+	struct tofu_poll_event events[2];
+	struct rlimit limit;
+	int fd;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	fd = fcntl((int)ends[0], F_DUPFD_CLOEXEC, limit.rlim_max > HIGH + 1 ? HIGH : 500);
+	ck_assert_int_gt(fd, 0);
+	ck_status(tofu_poller_add(poller, &high, fd), TOFU_OK);
+	ck_status(tofu_poller_want(poller, &high, TOFU_POLL_READ), TOFU_OK);
+	lower_limit(0);
+	ck_assert_uint_eq(wait_now(events, 2, TOFU_FOREVER), 2);
+	/* With room for one, each has its turn. */
+	ck_assert_uint_eq(wait_now(&events[0], 1, TOFU_FOREVER), 1);
+	ck_assert_uint_eq(wait_now(&events[1], 1, TOFU_FOREVER), 1);
+	ck_assert_ptr_ne(events[0].item, events[1].item);
+	restore_limit();
+	tofu_poller_remove(poller, &high);
+	ck_assert_int_eq(close(fd), 0);
 }
 END_TEST
 
@@ -211,6 +323,9 @@ static Suite *suite_of_poller_poll(void)
 	tcase_add_checked_fixture(tc, start, stop);
 	tcase_add_test(tc, poll_without_memory_gives_allocation_failed_and_changes_nothing);
 	tcase_add_test(tc, poll_that_fails_otherwise_gives_a_status_and_changes_nothing);
+	tcase_add_loop_test(tc, with_fewer_descriptors_allowed_than_open_events_are_as_before, 0, 2);
+	tcase_add_test(tc, with_no_descriptor_allowed_those_with_high_numbers_are_watched_too);
+	over_add(tc, an_engine_goes_on_when_the_limit_of_descriptors_is_lowered_below_what_is_open, 2);
 	tcase_add_test(tc, poll_that_fails_does_not_swallow_a_wake);
 	tcase_add_test(tc, poll_that_is_interrupted_is_a_wait_without_events);
 	tcase_add_test(tc, times_are_rounded_up_to_milliseconds_and_cut_to_an_int);

@@ -11,6 +11,10 @@
  * from turn on have not, and a wait goes on from there. What enters or leaves keeps to that, so whoever has not had its
  * turn gets it, however much comes and goes before it.
  *
+ * poll(2) refuses more slots than RLIMIT_NOFILE says at that moment, and the limit may be lowered below what is open, to 0
+ * even, so that not so much as the waker is left. select(2) knows no such limit: it takes sets of any size from us, and looks
+ * at what is open. It costs more, and stands in for as long as poll() refuses.
+ *
  * What can fail: add, when the arrays cannot grow; nothing has changed then. They have room for everything that is added, so
  * want cannot fail, and they never shrink, so nothing is allocated once warm. A poll() that fails is a status, and
  * changes nothing; one that a signal interrupts is a wait without events.
@@ -22,6 +26,8 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
 
 #include "platform/platform.h"
 #include "reactor/poller.h"
@@ -33,10 +39,12 @@ struct poll_set {
 	struct tofu_event waker;
 	struct pollfd *fds;
 	struct tofu_poll_item **items;
-	uint32_t capacity; /* slots in both arrays, always more than added */
-	uint32_t added;    /* items, wanting or not */
-	uint32_t used;     /* slots in use, the waker's counted */
-	uint32_t turn;     /* 1..used: the next slot to look at */
+	uint32_t capacity;   /* slots in both arrays, always more than added */
+	uint32_t added;      /* items, wanting or not */
+	uint32_t used;       /* slots in use, the waker's counted */
+	uint32_t turn;       /* 1..used: the next slot to look at */
+	unsigned long *bits; /* select()'s two sets, to be read and to be written */
+	size_t words;        /* in each; 0 until it stands in */
 };
 
 static struct poll_set *set_of(struct tofu_poller *p)
@@ -67,6 +75,7 @@ static void poll_destroy(struct tofu_poller *p)
 	struct poll_set *s = set_of(p);
 
 	tofu_event_fini(&s->waker);
+	free(s->bits);
 	free(s->items);
 	free(s->fds);
 	free(s);
@@ -228,11 +237,88 @@ static int milliseconds_of(int64_t timeout_ns)
 	return (int)((timeout_ns + TOFU_NS_PER_MS - 1) / TOFU_NS_PER_MS);
 }
 
+enum { WORD_BITS = CHAR_BIT * sizeof(unsigned long) };
+
+static int highest_of(const struct poll_set *s)
+{
+	int highest = 0;
+
+	for (uint32_t at = 0; at < s->used; at++)
+		if (s->fds[at].fd > highest)
+			highest = s->fds[at].fd;
+	return highest;
+}
+
+/* Both sets, empty. False: no memory. */
+static bool clear_bits(struct poll_set *s, size_t words)
+{
+	if (words > s->words) {
+		unsigned long *bits = realloc(s->bits, 2 * words * sizeof *bits);
+
+		if (bits == NULL)
+			return false;
+		s->bits = bits;
+		s->words = words;
+	}
+	memset(s->bits, 0, 2 * s->words * sizeof *s->bits);
+	return true;
+}
+
+static unsigned long *word_of(struct poll_set *s, int fd, bool to_write)
+{
+	return &s->bits[(to_write ? s->words : 0) + (size_t)fd / WORD_BITS];
+}
+
+static unsigned long bit_of(int fd)
+{
+	return 1ul << (size_t)fd % WORD_BITS;
+}
+
+/* As poll() would, on all slots. Without FD_SET(), which ends at FD_SETSIZE; the sets are long enough for their highest. */
+static int poll_by_select(struct poll_set *s, int timeout_ms)
+{
+	struct timeval timeout = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L };
+	int highest = highest_of(s);
+	int ready = 0;
+
+	if (!clear_bits(s, (size_t)highest / WORD_BITS + 1)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (uint32_t at = 0; at < s->used; at++) {
+		const struct pollfd *p = &s->fds[at];
+
+		if (p->events & POLLIN)
+			*word_of(s, p->fd, false) |= bit_of(p->fd);
+		if (p->events & POLLOUT)
+			*word_of(s, p->fd, true) |= bit_of(p->fd);
+	}
+	if (select(highest + 1, (fd_set *)(void *)s->bits, (fd_set *)(void *)(s->bits + s->words), NULL,
+	           timeout_ms < 0 ? NULL : &timeout) < 0)
+		return -1;
+	for (uint32_t at = 0; at < s->used; at++) {
+		struct pollfd *p = &s->fds[at];
+		bool in = (*word_of(s, p->fd, false) & bit_of(p->fd)) != 0;
+		bool out = (*word_of(s, p->fd, true) & bit_of(p->fd)) != 0;
+
+		p->revents = (short)((in ? POLLIN : 0) | (out ? POLLOUT : 0));
+		ready += p->revents != 0;
+	}
+	return ready;
+}
+
+static int poll_all(struct poll_set *s, int timeout_ms)
+{
+	int ready = poll(s->fds, s->used, timeout_ms);
+
+	return ready < 0 && errno == EINVAL ? poll_by_select(s, timeout_ms) : ready;
+}
+
 static enum tofu_status poll_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
                                   int64_t timeout_ns, size_t *count)
 {
 	struct poll_set *s = set_of(p);
-	int ready = poll(s->fds, s->used, milliseconds_of(timeout_ns));
+	int ready = poll_all(s, milliseconds_of(timeout_ns));
 
 	*count = 0;
 	if (ready < 0)
