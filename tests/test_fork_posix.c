@@ -5,6 +5,7 @@
  * its exit status what went wrong.
  */
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +15,9 @@
 
 #include "lib/raw.h"
 #include "lib/steps.h"
+#include "message/pool.h"
+#include "reactor/engine.h"
+#include "reactor/group.h"
 
 struct inherited {
 	struct pair *pair;
@@ -247,6 +251,178 @@ START_TEST(fork_finds_an_end_while_engines_send_each_others_messages)
 }
 END_TEST
 
+/* How many turns the engine begins between a thread's wish to fork and the moment when all holds still. */
+struct turns {
+	struct tofu_fork_watch watch; /* the newest, so that it is asked first */
+	tofu_engine *engine;
+	uint64_t begun;
+	unsigned forks, slow;
+};
+
+static struct turns *turns_of(struct tofu_fork_watch *w)
+{
+	return (struct turns *)(void *)w;
+}
+
+static void count_from_here(struct tofu_fork_watch *w)
+{
+	turns_of(w)->begun = atomic_load(&turns_of(w)->engine->reactor.counters.wakeups);
+}
+
+static void count_to_here(struct tofu_fork_watch *w)
+{
+	struct turns *t = turns_of(w);
+
+	t->forks++;
+	t->slow += atomic_load(&t->engine->reactor.counters.wakeups) - t->begun > 1;
+}
+
+static void count_no_more(struct tofu_fork_watch *w)
+{
+	(void)w;
+}
+
+START_TEST(a_thread_that_forks_has_the_next_turn_of_a_busy_engine)
+{
+	static struct traffic t;
+	static struct turns turns;
+
+	memset(&t, 0, sizeof t);
+	turns = (struct turns){ .watch = {
+					.hold = count_from_here, .hold_last = count_to_here, .go_on = count_no_more } };
+	pair_open(&t.pair, OVER_TCP, NULL);
+	t.of = t.pair.client;
+	turns.engine = t.of.engine;
+	tofu_plat_fork_watch(&turns.watch);
+	ck_status(tofu_thread_start(&t.poster, post_on_and_on, &t), TOFU_OK);
+	ck_status(tofu_thread_start(&t.taker, take_on_and_on, &t), TOFU_OK);
+	for (unsigned i = 0; i < rounds(300); i++)
+		fork_for_nothing();
+	tofu_plat_fork_unwatch(&turns.watch);
+	atomic_store(&t.stop, true);
+	tofu_thread_join(&t.poster);
+	ck_status(tofu_group_drain(t.pair.client.group, PATIENCE_NS), TOFU_OK);
+	ck_status(tofu_update_receiver(t.pair.server.group, NULL), TOFU_OK);
+	tofu_thread_join(&t.taker);
+	engine_down(t.of.engine);
+	/* Not each: the thread may lose its processor between the two counts, before it has said that it wants the turn. */
+	must(turns.slow * 10 <= turns.forks, "%u of %u forks had to wait for more than a turn", turns.slow,
+	     turns.forks);
+}
+END_TEST
+
+/* A thread that forks in the middle of a call of ours, which holds this lock. */
+enum held { GROUP, ENGINE, REGISTRY, TURN, POOL, HELDS };
+
+static void hold(const struct side *s, enum held which)
+{
+	if (which == TURN)
+		eventually(tofu_reactor_try_turn(&s->engine->reactor));
+	else if (which == POOL)
+		tofu_pool_hold(s->engine->pool);
+	else if (which == REGISTRY)
+		tofu_mutex_lock(&s->engine->registry.lock);
+	else
+		tofu_mutex_lock(which == GROUP ? &s->group->lock : &s->engine->lock);
+}
+
+static void let_go(const struct side *s, enum held which)
+{
+	if (which == TURN)
+		tofu_reactor_end_turn(&s->engine->reactor);
+	else if (which == POOL)
+		tofu_pool_go_on(s->engine->pool);
+	else if (which == REGISTRY)
+		tofu_mutex_unlock(&s->engine->registry.lock);
+	else
+		tofu_mutex_unlock(which == GROUP ? &s->group->lock : &s->engine->lock);
+}
+
+START_TEST(a_fork_in_the_middle_of_a_call_does_not_hang_nor_does_its_child)
+{
+	struct pair p;
+	struct inherited in = { .pair = &p };
+
+	pair_open(&p, OVER_TCP, NULL);
+	in.msg = message(&p.client, TOFU_REQUEST, p.client_channel, 0, "twice");
+	hold(&p.client, (enum held)_i);
+	ck_assert_int_eq(os_in_fork(child_calls, &in), 0);
+	let_go(&p.client, (enum held)_i);
+	pair_talk(&p);
+	ck_assert_int_eq(os_in_fork(child_destroys_a_busy_engine, &p), 0);
+	pair_bye(&p);
+	tofu_msg_put(&in.msg);
+	pair_close(&p);
+}
+END_TEST
+
+/* A handler that forks, as those do that start a debugger, interrupts calls wherever they are. */
+static struct side interrupted;
+static atomic_uint forks_in_handler;
+static atomic_bool handler_failed;
+
+static void fork_in_handler(int number)
+{
+	pid_t pid = fork();
+	int status = 1;
+
+	(void)number;
+	if (pid == 0) {
+		(void)tofu_group_destroy(interrupted.group);
+		tofu_engine_destroy(interrupted.engine);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		atomic_store(&handler_failed, true);
+	atomic_fetch_add(&forks_in_handler, 1);
+}
+
+struct interrupter {
+	struct tofu_thread thread;
+	pthread_t target;
+	atomic_bool stop;
+};
+
+static void interrupt_again_and_again(void *context)
+{
+	struct interrupter *in = context;
+
+	for (unsigned sent = 0; !atomic_load(&in->stop); sent++) {
+		(void)pthread_kill(in->target, SIGUSR1);
+		while (!atomic_load(&in->stop) && atomic_load(&forks_in_handler) <= sent)
+			os_pause();
+	}
+}
+
+START_TEST(a_signal_handler_may_fork_whatever_call_it_interrupts)
+{
+	struct interrupter in = { .target = pthread_self() };
+	struct sigaction action, before;
+	unsigned wanted = rounds(300);
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = fork_in_handler;
+	interrupted = side_in(engine_up(NULL));
+	atomic_store(&forks_in_handler, 0);
+	ck_status(tofu_update_receiver(interrupted.group, NULL), TOFU_OK); /* there is a notice from now on */
+	ck_assert_int_eq(sigaction(SIGUSR1, &action, &before), 0);
+	ck_status(tofu_thread_start(&in.thread, interrupt_again_and_again, &in), TOFU_OK);
+	while (atomic_load(&forks_in_handler) < wanted) {
+		tofu_msg *msg = take(&interrupted);
+
+		tofu_msg_put(&msg);
+		ck_status(tofu_msg_get(interrupted.engine, TOFU_POOL_ONLY, &msg), TOFU_OK);
+		tofu_msg_put(&msg);
+		ck_status(tofu_update_receiver(interrupted.group, NULL), TOFU_OK);
+	}
+	atomic_store(&in.stop, true);
+	tofu_thread_join(&in.thread);
+	ck_assert_int_eq(sigaction(SIGUSR1, &before, NULL), 0);
+	ck_assert(!atomic_load(&handler_failed));
+	engine_down(interrupted.engine);
+}
+END_TEST
+
 /* The log, which the application may do with as it likes. */
 struct logger {
 	struct tofu_mutex lock;
@@ -340,6 +516,9 @@ static Suite *suite_of_fork(void)
 	over_add(forked, a_child_may_destroy_its_copy_at_any_moment, 1);
 	tcase_add_test(forked, a_child_may_destroy_what_threads_of_the_parent_wait_in);
 	tcase_add_loop_test(forked, fork_finds_an_end_while_engines_send_each_others_messages, 0, 2);
+	tcase_add_test(forked, a_thread_that_forks_has_the_next_turn_of_a_busy_engine);
+	tcase_add_loop_test(forked, a_fork_in_the_middle_of_a_call_does_not_hang_nor_does_its_child, 0, HELDS);
+	tcase_add_test(forked, a_signal_handler_may_fork_whatever_call_it_interrupts);
 	tcase_add_test(forked, the_log_may_wait_for_a_lock_that_a_forking_thread_holds);
 	tcase_add_test(forked, the_log_may_fork_while_another_thread_forks);
 	return suite;

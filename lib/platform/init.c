@@ -54,6 +54,12 @@ void tofu_plat_fork_end(void)
 	tofu_mutex_unlock(&guard);
 }
 
+void tofu_plat_fork_forget(void)
+{
+	guard = (struct tofu_mutex)TOFU_MUTEX_INITIALIZER;
+	watches = NULL;
+}
+
 static bool in_use(void)
 {
 	return inits > 0 || holds > 0;
@@ -74,6 +80,8 @@ enum tofu_status tofu_init(void)
 
 static void take_one(unsigned *count)
 {
+	if (tofu_plat_past_use(tofu_plat_fork_generation()))
+		return;
 	tofu_mutex_lock(&guard);
 	if (*count > 0) {
 		(*count)--;

@@ -39,4 +39,10 @@ struct tofu_cond {
  */
 int tofu_plat_fd_above_stdio(int fd);
 
+/**
+ * Has the calling thread a lock of ours, or is about to take or has just given back one? Then it is in the middle of a call,
+ * and a fork() that it makes now, in a signal handler, must not wait for a lock.
+ */
+bool tofu_thread_holds_locks(void);
+
 #endif

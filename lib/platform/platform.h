@@ -53,6 +53,8 @@ void tofu_plat_fork_unwatch(struct tofu_fork_watch *w);
 /** For system_*.c, around a fork: everything holds still in between, init.c included. */
 void tofu_plat_fork_begin(void);
 void tofu_plat_fork_end(void);
+/** For system_*.c, in a child that was forked without them: who holds what is not known here, and nobody is watched. */
+void tofu_plat_fork_forget(void);
 
 /* system_*.c */
 
@@ -61,6 +63,13 @@ enum tofu_status tofu_plat_system_start(void);
 void tofu_plat_system_stop(void);
 /** Goes up by one in a child of fork(). What was created under another number is inert here. */
 unsigned tofu_plat_fork_generation(void);
+/**
+ * Is what was created under that number past use? Threads that are not there any more may have left it half changed, and nobody
+ * gives back their locks: leave it alone, without even freeing it. On POSIX in a child that was forked by a thread in the
+ * middle of a call of ours, as by a signal handler, so that nothing could be held still; on Windows when the process is at its
+ * end, and the system has ended all other threads.
+ */
+bool tofu_plat_past_use(unsigned generation);
 uint32_t tofu_plat_process_id(void);
 /**
  * Keep the library that this code is in loaded until the process ends: a thread may still run there when its engine is gone.

@@ -4,7 +4,10 @@
  * handlers, for good (there is no way to withdraw them, and a second set would count twice).
  *
  * The handlers also keep init.c's lock over the fork, so that a child never inherits it locked by a thread it has not got,
- * and let everything that asked for it hold still.
+ * and let everything that asked for it hold still. But a thread that has one of our locks cannot wait for them: it would
+ * wait for itself, or for somebody who waits for it. It is in the middle of a call of ours, and a signal handler, or a transport,
+ * forks. Then nothing is held, and the child only knows that all it got is past use.
+ *
  * Registering happens under that lock, but only while no handler is there to wait for it.
  */
 
@@ -19,19 +22,45 @@
 #include <unistd.h>
 
 static atomic_uint fork_generation;
-static bool watching_fork; /* under init.c's lock */
+static bool watching_fork;      /* under init.c's lock */
+static unsigned spoiled_before; /* what was created under a lower generation is past use in this child */
+
+static _Thread_local unsigned forks_unheld; /* of this thread, under way: one in a handler may interrupt another */
+
+static void before_fork(void)
+{
+	if (tofu_thread_holds_locks())
+		forks_unheld++;
+	else
+		tofu_plat_fork_begin();
+}
+
+static void forked_parent(void)
+{
+	if (forks_unheld > 0)
+		forks_unheld--;
+	else
+		tofu_plat_fork_end();
+}
 
 static void forked_child(void)
 {
-	atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
-	tofu_plat_fork_end();
+	unsigned generation = atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed) + 1;
+
+	if (forks_unheld > 0) {
+		forks_unheld = 0;
+		spoiled_before = generation;
+		tofu_plat_fork_forget();
+	} else {
+		tofu_plat_fork_end();
+	}
 }
 
 enum tofu_status tofu_plat_system_start(void)
 {
 	if (watching_fork)
 		return TOFU_OK;
-	if (pthread_atfork(tofu_plat_fork_begin, tofu_plat_fork_end, forked_child) != 0)
+	if (pthread_atfork(before_fork, forked_parent, forked_child) != 0)
 		return TOFU_ALLOCATION_FAILED;
 	watching_fork = true;
 	return TOFU_OK;
@@ -44,6 +73,11 @@ void tofu_plat_system_stop(void)
 unsigned tofu_plat_fork_generation(void)
 {
 	return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}
+
+bool tofu_plat_past_use(unsigned generation)
+{
+	return generation < spoiled_before;
 }
 
 void tofu_plat_keep_loaded(const void *code)

@@ -44,6 +44,15 @@ unsigned tofu_plat_fork_generation(void)
 	return 0;
 }
 
+/* Of ntdll, and in no header. Libraries are told so while they are unloaded for good: no other thread is left. */
+BOOLEAN NTAPI RtlDllShutdownInProgress(void);
+
+bool tofu_plat_past_use(unsigned generation)
+{
+	(void)generation;
+	return RtlDllShutdownInProgress() != 0;
+}
+
 /*
  * A thread that waits for a name server cannot be stopped: it may outlive its engine, and so the last FreeLibrary() of what
  * had loaded us. The code that it returns to has to be there still: here, and in the transport that asked.

@@ -191,6 +191,8 @@ void tofu_engine_destroy(tofu_engine *e)
 
 	if (e == NULL)
 		return;
+	if (tofu_plat_past_use(e->generation))
+		return;
 	inert = tofu_engine_inert(e);
 	tofu_plat_fork_unwatch(&e->fork_watch);
 	if (inert) {
@@ -312,6 +314,8 @@ enum tofu_status tofu_group_destroy(tofu_group *g)
 {
 	if (g == NULL)
 		return TOFU_NOT_ALLOWED;
+	if (tofu_plat_past_use(g->generation))
+		return TOFU_OK;
 	if (g->generation !=
 	    tofu_plat_fork_generation()) { /* a child's copy: its memory and descriptor, nothing else */
 		tofu_list_remove(&g->of_reactor);

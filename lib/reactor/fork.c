@@ -10,6 +10,9 @@
  * with a pool's lock. A pool that outlives its engine is not held: what a child does with its copy needs no lock.
  *
  * What an application's other threads hold at that instant stays theirs, and with them is not in the child.
+ *
+ * A thread that is itself in the middle of it - a signal handler that forks, a transport - cannot wait for itself: then nothing
+ * is held (system_posix.c), and the child leaves its copies alone (tofu_plat_past_use()).
  */
 
 #include "reactor/engine.h"
@@ -33,8 +36,7 @@ static void hold(struct tofu_fork_watch *w)
 	if (tofu_engine_inert(e)) /* a grandchild: nothing of it has changed since */
 		return;
 	e->held = true;
-	if (!tofu_reactor_has_turn(&e->reactor)) /* a transport that forks is in the middle of it */
-		tofu_mutex_lock(&e->reactor.turn);
+	tofu_reactor_hold_turn(&e->reactor);
 	each_group(&e->reactor, tofu_mutex_lock);
 	tofu_mutex_lock(&e->lock);
 	tofu_mutex_lock(&e->registry.lock);
@@ -61,8 +63,7 @@ static void go_on(struct tofu_fork_watch *w)
 	tofu_mutex_unlock(&e->registry.lock);
 	tofu_mutex_unlock(&e->lock);
 	each_group(&e->reactor, tofu_mutex_unlock);
-	if (!tofu_reactor_has_turn(&e->reactor))
-		tofu_mutex_unlock(&e->reactor.turn);
+	tofu_reactor_give_turn_back(&e->reactor);
 }
 
 void tofu_engine_watch_fork(struct tofu_engine *e)

@@ -16,6 +16,19 @@
 #include "reactor/group.h"
 #include "reactor/legs.h"
 
+static enum tofu_status init_turn(struct tofu_reactor *r)
+{
+	enum tofu_status status = tofu_mutex_init(&r->turn);
+
+	if (status != TOFU_OK)
+		return status;
+	status = tofu_cond_init(&r->turn_given_back);
+	if (status != TOFU_OK)
+		tofu_mutex_fini(&r->turn);
+	r->has_turn = status == TOFU_OK;
+	return status;
+}
+
 enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 {
 	const struct tofu_options *o = &r->engine->options;
@@ -33,10 +46,9 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	tofu_list_init(&r->arriving);
 	tofu_list_init(&r->owing);
 	tofu_list_init(&r->graves);
-	status = tofu_mutex_init(&r->turn);
+	status = init_turn(r);
 	if (status != TOFU_OK)
 		return status;
-	r->has_turn = true;
 	r->stock_next = TOFU_STOCK_FIRST;
 	r->staging = malloc(TOFU_STAGING);
 	r->block = tofu_block_new(TOFU_BLOCK);
@@ -50,10 +62,26 @@ static void turn_is_of(struct tofu_reactor *r, const void *thread)
 	atomic_store_explicit(&r->turn_of, thread, memory_order_relaxed);
 }
 
+/* A lock that is let go of for a moment comes back to the thread that runs: one that only waits for it may wait for long. */
 static void take_turn(struct tofu_reactor *r)
 {
 	tofu_mutex_lock(&r->turn);
+	while (atomic_load_explicit(&r->turn_wanted, memory_order_relaxed) > 0)
+		(void)tofu_cond_wait_until(&r->turn_given_back, &r->turn, TOFU_FOREVER);
 	turn_is_of(r, tofu_thread_self());
+}
+
+void tofu_reactor_hold_turn(struct tofu_reactor *r)
+{
+	atomic_fetch_add(&r->turn_wanted, 1);
+	tofu_mutex_lock(&r->turn);
+	atomic_fetch_sub(&r->turn_wanted, 1);
+}
+
+void tofu_reactor_give_turn_back(struct tofu_reactor *r)
+{
+	tofu_cond_signal(&r->turn_given_back);
+	tofu_mutex_unlock(&r->turn);
 }
 
 bool tofu_reactor_try_turn(struct tofu_reactor *r)
@@ -622,6 +650,8 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	free(r->block);
 	free(r->staging);
 	tofu_timers_fini(&r->timers);
-	if (r->has_turn)
+	if (r->has_turn) {
+		tofu_cond_fini(&r->turn_given_back);
 		tofu_mutex_fini(&r->turn);
+	}
 }

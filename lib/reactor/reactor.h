@@ -81,7 +81,9 @@ struct tofu_reactor {
 	struct tofu_thread thread;
 	bool started;
 	struct tofu_mutex turn; /* held but while it waits, by whoever changes anything here */
+	struct tofu_cond turn_given_back;
 	bool has_turn;
+	atomic_uint turn_wanted;     /* threads that are to have it before the reactor has it again */
 	const void *_Atomic turn_of; /* the thread that holds it */
 	int64_t through_ns;          /* when a message was last to be written by its poster */
 	struct tofu_poller *poller;
@@ -134,6 +136,12 @@ void tofu_reactor_fini(struct tofu_reactor *r);
 /** False: somebody else has it. Never blocks. */
 bool tofu_reactor_try_turn(struct tofu_reactor *r);
 void tofu_reactor_end_turn(struct tofu_reactor *r);
+/**
+ * As a mere lock, for a thread that forks: the next turn is its own, however busy the reactor is. Blocks for the rest of the
+ * one under way.
+ */
+void tofu_reactor_hold_turn(struct tofu_reactor *r);
+void tofu_reactor_give_turn_back(struct tofu_reactor *r);
 /** Is it the caller's? Not if it was taken as a mere lock, as fork.c does. */
 bool tofu_reactor_has_turn(const struct tofu_reactor *r);
 
