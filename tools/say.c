@@ -101,7 +101,8 @@ void tofu_say_message(const char *what, tofu_msg *msg)
 		add(&line, ", more follow");
 	if (h->origin == TOFU_ORIGIN_ENGINE)
 		add(&line, ", of the engine: %s", tofu_status_name(h->status));
-	add(&line, "; %zu bytes of text headers, %zu of body", whole - TOFU_FRAME_HEADER - body, body);
+	add(&line, "; %lu bytes of text headers, %lu of body", (unsigned long)(whole - TOFU_FRAME_HEADER - body),
+	    (unsigned long)body); /* not %zu: to gcc for Windows it is unknown here */
 	for (size_t at = 0; (at = tofu_msg_headers_next(msg, at, &text)) != 0;) {
 		add(&line, "; \"");
 		add_escaped(&line, text.name, text.name_len);
