@@ -49,6 +49,7 @@ static void ck_defaults(const tofu_engine *engine)
 	ck_assert_uint_eq(engine->options.max_channels, 65534);
 	ck_assert_uint_eq(engine->options.send_queue_max, 1024);
 	ck_assert_uint_eq(engine->options.send_queue_max_bytes, 8u << 20);
+	ck_assert_uint_eq(engine->options.channel_share_percent, 100);
 	ck_assert_uint_eq(engine->options.handshake_timeout_ms, 10000);
 	ck_assert_uint_eq(engine->options.idle_timeout_ms, 0);
 	ck_assert_ptr_null((void *)(uintptr_t)engine->options.log);
@@ -184,6 +185,7 @@ static const struct {
 	{ "max_channels", { .max_channels = 65534 }, { .max_channels = 65535 } },
 	{ "send_queue_max", { .send_queue_max = 32767 }, { .send_queue_max = 32768 } },
 	{ "send_queue_max_bytes", { .send_queue_max_bytes = (512u << 20) - 1 }, { .send_queue_max_bytes = 512u << 20 } },
+	{ "channel_share_percent", { .channel_share_percent = 100000 }, { .channel_share_percent = 100001 } },
 	{ "send_queue_max_bytes", { .send_queue_max_bytes = 1 }, { .send_queue_max_bytes = UINT64_C(1) << 32 } },
 };
 /* clang-format on */

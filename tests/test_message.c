@@ -275,7 +275,7 @@ START_TEST(a_clone_comes_from_the_pool_or_from_new_memory)
 
 	for (int i = 0; i < 6; i++) {
 		ck_status(tofu_msg_clone(msg, &copies[i]), TOFU_OK);
-		ck_assert_ptr_eq(copies[i]->pool, pool);
+		ck_assert_ptr_eq(copies[i]->holder->pool, pool);
 	}
 	tofu_pool_counts(pool, &counts);
 	ck_assert_uint_eq(counts.free, 0);

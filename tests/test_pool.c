@@ -109,7 +109,7 @@ START_TEST(always_on_empty_allocates)
 	a = get(TOFU_ALWAYS);
 	b = get(TOFU_ALWAYS);
 	ck_assert_ptr_ne(a, b);
-	ck_assert_ptr_eq(b->pool, pool);
+	ck_assert_ptr_eq(b->holder->pool, pool);
 	assert_free_and_out(0, 2);
 	tofu_msg_put(&a);
 	tofu_msg_put(&b); /* beyond the maximum: freed */

@@ -65,6 +65,8 @@ struct tofu_options {
 	enum tofu_poller_kind poller;  /* default TOFU_POLLER_AUTO */
 	tofu_log_fn *log;              /* default NULL: silence */
 	void *log_context;             /* handed to log */
+	uint32_t channel_share_percent; /* messages of one channel that the application has not put back or posted: at most
+	                                   so much of what is free in the pool, then it is not read; default 100, most 100000 */
 };
 /* clang-format on */
 

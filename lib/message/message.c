@@ -21,7 +21,7 @@ enum { BUF_MAX = 1 << 30 };
 _Static_assert(offsetof(struct tofu_msg, small) - offsetof(struct tofu_msg, next) <= TOFU_CACHE_LINE, "one cache line");
 _Static_assert(sizeof(struct tofu_header) == 16, "as the public header says");
 
-struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers_len, uint16_t small_body_len)
+struct tofu_msg *tofu_msg_create(struct tofu_holder *holder, uint16_t small_headers_len, uint16_t small_body_len)
 {
 	/* One byte more: empty small stores are then inside, and no grown buffer can ever begin at their address. */
 	size_t size = sizeof(struct tofu_msg) + small_headers_len + small_body_len + 1u;
@@ -35,7 +35,7 @@ struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers_
 	m = (struct tofu_msg *)(void *)(memory + before);
 	memset(m, 0, sizeof *m);
 	m->before = (uint8_t)before;
-	m->pool = pool;
+	m->holder = holder;
 	m->small_headers = small_headers_len;
 	m->small_body = small_body_len;
 	/* cppcheck-suppress memleak ; m lies in it */
@@ -89,9 +89,9 @@ static struct tofu_msg *another_like(const struct tofu_msg *m)
 {
 	struct tofu_msg *copy = NULL;
 
-	if (m->pool == NULL)
+	if (m->holder == NULL)
 		return tofu_msg_create(NULL, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
-	(void)tofu_pool_get(m->pool, TOFU_ALWAYS, &copy); /* NULL says it all: no memory */
+	(void)tofu_pool_get(m->holder->pool, TOFU_ALWAYS, &copy); /* NULL says it all: no memory */
 	return copy;
 }
 

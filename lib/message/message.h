@@ -7,6 +7,7 @@
  * This header is what the reactor sees of a message.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #include <tofu/message.h>
 
 struct tofu_pool;
+struct tofu_holder; /* pool.h */
 
 /** Where text headers or a body went that did not fit into the message. All zero: they did. */
 struct tofu_store {
@@ -36,7 +38,7 @@ struct tofu_msg {
 	struct tofu_store grown_body;
 
 	_Alignas(uint64_t) struct tofu_msg *next; /* whoever owns the message links it: pool, mailbox, send queue */
-	struct tofu_pool *pool;
+	struct tofu_holder *holder; /* its pool's own, or of the channel that it came in on; NULL: it has no pool */
 	struct tofu_header header;
 	void *user;
 	const struct tofu_msg
@@ -52,8 +54,8 @@ struct tofu_msg {
 	_Alignas(16) unsigned char small[]; /* body, then text headers: a body filled in place is aligned */
 };
 
-/** One allocation. pool is only noted; the pool does the counting. NULL: no memory. */
-struct tofu_msg *tofu_msg_create(struct tofu_pool *pool, uint16_t small_headers, uint16_t small_body);
+/** One allocation. holder is only noted; the pool does the counting. NULL: no memory. */
+struct tofu_msg *tofu_msg_create(struct tofu_holder *holder, uint16_t small_headers, uint16_t small_body);
 void tofu_msg_destroy(struct tofu_msg *m);
 /** Bytes that it holds outside of its small stores / give them up, with what is in them. */
 size_t tofu_msg_grown(const struct tofu_msg *m);

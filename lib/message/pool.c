@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pool: a stack of free messages under a lock, the one used last on top since its memory is warm. Notices have a stack
- * of their own. A stack is an array of pointers, so that whoever holds the lock copies pointers and touches no message: what
- * is in a message may still be on its way from another core. Memory is allocated, freed and reset outside of the lock.
+ * The pool: a stack of free messages under a lock, the one used last on top since its memory is warm. Notices have a
+ * stack of their own. A stack is an array of pointers, so that whoever holds the lock copies pointers and touches no
+ * message: what is in a message may still be on its way from another core. Memory is allocated, freed and reset outside
+ * of the lock.
  *
  * Who frees: refs counts the engine and every message that is out. tofu_pool_destroy() frees the free messages and
  * gives up the engine's reference; from then on a message that comes back is freed. Whoever gives up the last
  * reference, on whatever thread, frees the pool.
+ *
+ * Shares: see struct tofu_holder. Messages that no channel holds are held by the pool's own, which counts nothing.
  *
  * In a child of fork() the lock may be held by a thread that is not there. A pool from before the fork is therefore
  * never locked again: messages come from the system and go back to it.
@@ -33,6 +36,17 @@ enum { NOTICES_MAX = 1024 };
 /* How many that come back are made ready before the lock is taken for them. */
 enum { RETURNED_MAX = 128 };
 
+/* Holders are allocated in pieces. */
+enum { HOLDERS = 64 };
+
+struct holders {
+	struct holders *next;
+	unsigned char memory[]; /* HOLDERS of them, from the first cache line on */
+};
+
+/* How many holders whose messages were out when their channel ended are looked at when one is needed. */
+enum { LINGERING_LOOKS = 4 };
+
 struct stack {
 	struct tofu_msg **slots;
 	size_t count;
@@ -54,11 +68,19 @@ struct tofu_pool {
 	uint64_t hits;
 	uint64_t misses;
 	size_t calls; /* of refilled, under way now */
-	bool wanted;  /* somebody waits: the next put calls refilled */
-	bool closed;  /* tofu_pool_destroy() was called */
+	size_t wanted_at; /* somebody waits: the put that makes it so many free ones calls refilled; SIZE_MAX: nobody does */
+	bool closed;      /* tofu_pool_destroy() was called */
 
 	tofu_pool_refilled_fn *refilled;
 	void *context;
+
+	/* the reactor's */
+	struct holders *holders;
+	struct tofu_holder *unused;
+	struct tofu_holder *lingering; /* the first of those whose messages are still to come back, or have by now */
+	struct tofu_holder *last_lingering;
+
+	struct tofu_holder *own; /* in the first piece */
 };
 
 static enum tofu_status stack_init(struct stack *s, size_t max)
@@ -115,6 +137,12 @@ static void pool_free(struct tofu_pool *pool)
 	stack_empty(&pool->notices, pool->notices.count);
 	free(pool->messages.slots);
 	free(pool->notices.slots);
+	while (pool->holders != NULL) {
+		struct holders *piece = pool->holders;
+
+		pool->holders = piece->next;
+		free(piece);
+	}
 	tofu_cond_fini(&pool->calls_ended);
 	tofu_mutex_fini(&pool->lock);
 	free(pool);
@@ -150,10 +178,40 @@ static void release(struct tofu_pool *pool, size_t refs)
 		pool_free(pool);
 }
 
+static enum tofu_status more_holders(struct tofu_pool *pool)
+{
+	struct holders *piece = malloc(sizeof *piece + HOLDERS * sizeof(struct tofu_holder) + TOFU_CACHE_LINE - 1);
+	struct tofu_holder *all;
+
+	if (piece == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	piece->next = pool->holders;
+	pool->holders = piece;
+	all = (struct tofu_holder *)(void *)(piece->memory + -(uintptr_t)piece->memory % TOFU_CACHE_LINE);
+	memset(all, 0, HOLDERS * sizeof *all);
+	for (size_t i = HOLDERS; i-- > 0;) {
+		all[i].pool = pool;
+		all[i].own = pool->own != NULL ? pool->own : &all[0]; /* the first one of all */
+		atomic_init(&all[i].wake_at, TOFU_NEVER);
+		all[i].next = pool->unused;
+		pool->unused = &all[i];
+	}
+	return TOFU_OK;
+}
+
+static struct tofu_holder *take_unused(struct tofu_pool *pool)
+{
+	struct tofu_holder *h = pool->unused;
+
+	if (h != NULL)
+		pool->unused = h->next;
+	return h;
+}
+
 static enum tofu_status fill(struct tofu_pool *pool, size_t initial)
 {
 	while (pool->made < initial) {
-		struct tofu_msg *m = tofu_msg_create(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
+		struct tofu_msg *m = tofu_msg_create(pool->own, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
 
 		if (m == NULL)
 			return TOFU_ALLOCATION_FAILED;
@@ -181,6 +239,7 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 	atomic_init(&pool->refs, 1);
 	atomic_init(&pool->grown, 0);
 	pool->initial = initial;
+	pool->wanted_at = SIZE_MAX;
 	pool->generation = tofu_plat_fork_generation();
 	pool->refilled = refilled;
 	pool->context = context;
@@ -192,7 +251,11 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 	if (st == TOFU_OK)
 		st = stack_init(&pool->notices, NOTICES_MAX);
 	if (st == TOFU_OK)
+		st = more_holders(pool);
+	if (st == TOFU_OK) {
+		pool->own = take_unused(pool);
 		st = fill(pool, initial);
+	}
 	if (st != TOFU_OK) {
 		pool_free(pool);
 		return st;
@@ -250,15 +313,24 @@ static struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
 	return m;
 }
 
-/* Under the lock: of the messages that are out, do so many wait to be sent that the pool may have one more? */
-static bool may_grow(const struct tofu_pool *pool, size_t queued)
+/* Under the lock: what is to be had, counting what may be added because so many wait to be sent. */
+static size_t available(const struct tofu_pool *pool, size_t queued)
 {
-	return pool->made - pool->messages.count < pool->initial + queued;
+	size_t added = pool->made - pool->initial;
+
+	return pool->messages.count + (queued > added ? queued - added : 0);
+}
+
+/* Under the lock: refilled is to be called when so many are free. */
+static void wait_for(struct tofu_pool *pool, size_t count)
+{
+	if (count < pool->wanted_at)
+		pool->wanted_at = count;
 }
 
 static struct tofu_msg *allocate(struct tofu_pool *pool, uint16_t small_body)
 {
-	struct tofu_msg *m = tofu_msg_create(pool, TOFU_MSG_SMALL_HEADERS, small_body);
+	struct tofu_msg *m = tofu_msg_create(pool->own, TOFU_MSG_SMALL_HEADERS, small_body);
 
 	if (m == NULL)
 		return NULL;
@@ -307,12 +379,13 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
 struct tofu_msg *tofu_pool_get_or_wait(struct tofu_pool *pool, size_t queued)
 {
 	struct tofu_msg *m;
+	size_t left;
 
-	return tofu_pool_get_some_or_wait(pool, queued, &m, 1) > 0 ? m : NULL;
+	return tofu_pool_get_some_or_wait(pool, queued, &m, 1, &left) > 0 ? m : NULL;
 }
 
 /* Never more than a quarter of what is free, but one. */
-static size_t share(const struct stack *s, size_t most)
+static size_t portion(const struct stack *s, size_t most)
 {
 	size_t quarter = s->count / 4;
 
@@ -321,19 +394,23 @@ static size_t share(const struct stack *s, size_t most)
 	return most > 0 ? most : 1;
 }
 
-size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most)
+size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most,
+                                  size_t *left)
 {
 	bool grow;
 	size_t n;
 
+	*left = 0;
 	if (is_inherited(pool))
 		return 0;
 	tofu_mutex_lock(&pool->lock);
-	n = take(pool, out, share(&pool->messages, most));
-	grow = n == 0 && may_grow(pool, queued);
+	n = take(pool, out, portion(&pool->messages, most));
+	*left = available(pool, queued);
+	grow = n == 0 && *left > 0;
 	if (n == 0 && !grow)
-		pool->wanted = true;
+		wait_for(pool, 1);
 	tofu_mutex_unlock(&pool->lock);
+	*left -= grow;
 	for (size_t i = 0; i < n; i++)
 		tofu_msg_claim(out[i]);
 	for (size_t i = 0; i < n; i++)
@@ -350,9 +427,9 @@ bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued)
 	if (is_inherited(pool))
 		return false;
 	tofu_mutex_lock(&pool->lock);
-	has = pool->messages.count > 0 || may_grow(pool, queued);
+	has = available(pool, queued) > 0;
 	if (!has)
-		pool->wanted = true;
+		wait_for(pool, 1);
 	tofu_mutex_unlock(&pool->lock);
 	return has;
 }
@@ -395,6 +472,17 @@ static void call_refilled(struct tofu_pool *pool)
 	tofu_mutex_unlock(&pool->lock);
 }
 
+/* So many messages of a channel are its no more. True: that is what was waited for. */
+static bool let_go(struct tofu_holder *h, uint64_t n)
+{
+	uint64_t now;
+
+	if (n == 0 || h == h->own)
+		return false;
+	now = atomic_fetch_add(&h->released, n) + n;
+	return now >= atomic_load(&h->wake_at) && atomic_exchange(&h->wake_at, TOFU_NEVER) != TOFU_NEVER;
+}
+
 /* What there was no room for. The pool lives at least until their references are released. */
 static void discard(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
 {
@@ -404,8 +492,8 @@ static void discard(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t
 		release(pool, n);
 }
 
-/* Put back messages of one kind, which are ready to be kept. */
-static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *const *msgs, size_t n)
+/* Put back messages of one kind, which are ready to be kept. due: whatever else, refilled is to be called. */
+static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *const *msgs, size_t n, bool due)
 {
 	bool ours = to == &pool->messages;
 	bool call;
@@ -416,9 +504,10 @@ static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *
 	kept = push(to, msgs, n);
 	if (ours)
 		pool->made -= n - kept;
-	call = ours && kept > 0 && pool->wanted && pool->refilled != NULL;
+	call = due || (ours && kept > 0 && pool->messages.count >= pool->wanted_at);
+	call = call && pool->refilled != NULL && !pool->closed;
 	if (call) {
-		pool->wanted = false;
+		pool->wanted_at = SIZE_MAX;
 		pool->calls++;
 	}
 	last = drop_refs(pool, kept);
@@ -433,17 +522,29 @@ static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *
 }
 
 /* Cut up to RETURNED_MAX messages of the same pool and kind off the chain's front, and make them ready. */
-static size_t cut_run(struct tofu_msg **chain, struct tofu_msg **out)
+static size_t cut_run(struct tofu_msg **chain, struct tofu_msg **out, bool *due)
 {
-	struct tofu_msg *first = *chain;
-	struct tofu_msg *m = first;
+	struct tofu_msg *m = *chain;
+	struct tofu_holder *h = m->holder;
+	bool notice = is_notice(m);
+	size_t of_h = 0;
 	size_t n = 0;
 
-	while (m != NULL && n < RETURNED_MAX && m->pool == first->pool && is_notice(m) == is_notice(first)) {
+	*due = false;
+	while (m != NULL && n < RETURNED_MAX && m->holder != NULL && m->holder->own == h->own &&
+	       is_notice(m) == notice) {
+		if (m->holder != h) {
+			*due = let_go(h, of_h) || *due;
+			h = m->holder;
+			of_h = 0;
+		}
+		of_h++;
 		out[n++] = m;
 		m = m->next;
-		enter(first->pool, out[n - 1]);
+		out[n - 1]->holder = h->own;
+		enter(h->pool, out[n - 1]);
 	}
+	*due = let_go(h, of_h) || *due;
 	*chain = m;
 	return n;
 }
@@ -452,7 +553,7 @@ static size_t cut_run(struct tofu_msg **chain, struct tofu_msg **out)
 static void destroy_first(struct tofu_msg **chain)
 {
 	struct tofu_msg *m = *chain;
-	struct tofu_pool *pool = m->pool;
+	struct tofu_pool *pool = m->holder != NULL ? m->holder->pool : NULL;
 
 	*chain = m->next;
 	tofu_msg_destroy(m);
@@ -465,15 +566,16 @@ void tofu_pool_put_all(struct tofu_msg *chain)
 	struct tofu_msg *msgs[RETURNED_MAX];
 
 	while (chain != NULL) {
-		struct tofu_pool *pool = chain->pool;
+		struct tofu_pool *pool = chain->holder != NULL ? chain->holder->pool : NULL;
 		bool notice = is_notice(chain);
 
 		if (pool == NULL || is_inherited(pool)) {
 			destroy_first(&chain);
 		} else {
-			size_t n = cut_run(&chain, msgs);
+			bool due;
+			size_t n = cut_run(&chain, msgs, &due);
 
-			put_back(pool, notice ? &pool->notices : &pool->messages, msgs, n);
+			put_back(pool, notice ? &pool->notices : &pool->messages, msgs, n, due);
 		}
 	}
 }
@@ -484,7 +586,119 @@ void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, 
 		return;
 	for (size_t i = 0; i < n; i++)
 		enter(pool, msgs[i]);
-	put_back(pool, &pool->messages, msgs, n);
+	put_back(pool, &pool->messages, msgs, n, false);
+}
+
+/* --- shares --- */
+
+static bool settled(const struct tofu_holder *h)
+{
+	return atomic_load(&h->released) == h->received;
+}
+
+static void linger(struct tofu_pool *pool, struct tofu_holder *h)
+{
+	h->next = NULL;
+	if (pool->lingering == NULL)
+		pool->lingering = h;
+	else
+		pool->last_lingering->next = h;
+	pool->last_lingering = h;
+}
+
+/* One whose messages have come back, of the next few that waited for them. */
+static struct tofu_holder *take_settled(struct tofu_pool *pool)
+{
+	for (int i = 0; i < LINGERING_LOOKS && pool->lingering != NULL; i++) {
+		struct tofu_holder *h = pool->lingering;
+
+		pool->lingering = h->next;
+		if (settled(h))
+			return h;
+		linger(pool, h);
+	}
+	return NULL;
+}
+
+struct tofu_holder *tofu_holder_open(struct tofu_pool *pool)
+{
+	struct tofu_holder *h = take_unused(pool);
+
+	if (h == NULL)
+		h = take_settled(pool);
+	if (h == NULL && more_holders(pool) == TOFU_OK)
+		h = take_unused(pool);
+	/* Its counts go on from where they are, so that whoever is late with a look at them is not misled. */
+	if (h != NULL)
+		h->seen = h->received;
+	return h;
+}
+
+void tofu_holder_close(struct tofu_holder *h)
+{
+	if (h == NULL)
+		return;
+	atomic_store(&h->wake_at, TOFU_NEVER);
+	if (settled(h)) {
+		h->next = h->pool->unused;
+		h->pool->unused = h;
+	} else {
+		linger(h->pool, h);
+	}
+}
+
+/* How many it takes, at so many percent each, to make up for a third; at least one. */
+static size_t third(int64_t missing, uint32_t each)
+{
+	return (size_t)((missing + INT64_C(3) * each - 1) / (INT64_C(3) * each));
+}
+
+bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms *t, size_t *left, size_t *queued_at)
+{
+	struct tofu_pool *pool = h->pool;
+	uint64_t wake_at;
+
+	if (is_inherited(pool))
+		return false;
+	atomic_store(&h->wake_at, TOFU_NEVER);
+	do {
+		int64_t held = (int64_t)tofu_holder_look(h);
+		int64_t missing; /* in percent of a message */
+
+		tofu_mutex_lock(&pool->lock);
+		*left = available(pool, t->queued);
+		missing = (held + 1) * 100 -
+		          ((int64_t)(*left + t->in_stock) - (int64_t)t->reserved - 1) * (int64_t)t->percent;
+		if (held > 0 && missing > 0)
+			wait_for(pool, pool->messages.count + t->in_stock + third(missing, t->percent));
+		tofu_mutex_unlock(&pool->lock);
+		if (held == 0 || missing <= 0)
+			return true;
+		*queued_at = t->queued + third(missing, t->percent);
+		wake_at = h->seen + third(missing, 100);
+		atomic_store(&h->wake_at, wake_at);
+	} while (atomic_load(&h->released) >= wake_at);
+	return false;
+}
+
+void tofu_holder_release(struct tofu_msg *m)
+{
+	struct tofu_holder *h = m->holder;
+	struct tofu_pool *pool;
+	bool call;
+
+	if (h == NULL || h == h->own)
+		return;
+	m->holder = h->own;
+	if (!let_go(h, 1))
+		return;
+	pool = h->pool;
+	tofu_mutex_lock(&pool->lock);
+	call = pool->refilled != NULL && !pool->closed;
+	pool->calls += call;
+	tofu_mutex_unlock(&pool->lock);
+	if (call)
+		call_refilled(pool);
 }
 
 void tofu_pool_counts(struct tofu_pool *pool, struct tofu_pool_counts *out)

@@ -15,6 +15,26 @@
 
 struct tofu_pool;
 
+/*
+ * What one channel holds of a pool: messages that came in on it, wait or are with the application, and are not yet put
+ * back or posted. The reactor counts in, whoever puts or posts counts out, each in a cache line of its own, and the
+ * reactor looks at the other one only when the channel may have had its share.
+ *
+ * Holders belong to the pool: messages may outlive the channel, and then the holder waits for them.
+ */
+struct tofu_holder {
+	_Alignas(TOFU_CACHE_LINE) struct tofu_pool *pool;
+	struct tofu_holder *own;   /* the pool's: who holds what no channel does, and counts nothing */
+	_Atomic uint64_t released; /* messages that it held once */
+	_Atomic uint64_t wake_at;  /* call refilled when so many are; TOFU_NEVER: no need */
+
+	_Alignas(TOFU_CACHE_LINE) uint64_t received;
+	uint64_t seen;            /* of released, when the reactor looked last */
+	struct tofu_holder *next; /* of those that no channel has */
+};
+
+#define TOFU_NEVER UINT64_MAX
+
 struct tofu_pool_counts {
 	uint64_t hits;   /* gets served by the pool */
 	uint64_t misses; /* gets that found it empty */
@@ -22,7 +42,7 @@ struct tofu_pool_counts {
 	uint64_t out;    /* its messages that are not in it now */
 };
 
-/** Called, under no lock, when a message was put into a pool that had run empty under tofu_pool_get_or_wait(). */
+/** Called, under no lock, when there is again what was waited for with one of the calls that end in _or_wait. */
 typedef void tofu_pool_refilled_fn(void *context);
 
 /** initial messages are allocated now; up to max are kept when put back (max < initial: as initial; at least 1). */
@@ -48,13 +68,59 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
  */
 struct tofu_msg *tofu_pool_get_or_wait(struct tofu_pool *pool, size_t queued);
 /**
- * The same, but up to `most` messages, and never more than a quarter of what is free: for a reader that expects many. Returns
- * how many. What it has not used when its turn ends it puts back, the last one first.
+ * The same, but up to `most` messages, and never more than a quarter of what is free: for a reader that expects many.
+ * Returns how many. What it has not used when its turn ends it puts back, the last one first. *left: how many more are
+ * to be had.
  */
-size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most);
+size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most,
+                                  size_t *left);
 void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n);
 /** Is one to be had now? If not, the next put calls refilled, once. */
 bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued);
+
+/* Shares. All of these but the two that release are for one thread at a time, the reactor's. */
+
+/** A holder that holds nothing; NULL: no memory. */
+struct tofu_holder *tofu_holder_open(struct tofu_pool *pool);
+/** Its channel has ended. What it holds may come back later. NULL is fine. */
+void tofu_holder_close(struct tofu_holder *h);
+/** A message came in: h holds it from now on. */
+static inline void tofu_holder_take(struct tofu_holder *h, struct tofu_msg *m)
+{
+	m->holder = h;
+	h->received++;
+}
+/** How many it held when the reactor looked last; no fewer than it holds now. */
+static inline uint64_t tofu_holder_held(const struct tofu_holder *h)
+{
+	return h->received - h->seen;
+}
+/** How many it holds now. */
+static inline uint64_t tofu_holder_look(struct tofu_holder *h)
+{
+	h->seen = atomic_load_explicit(&h->released, memory_order_acquire);
+	return tofu_holder_held(h);
+}
+/** What decides whether a channel may hold one message more. */
+struct tofu_terms {
+	size_t queued;
+	size_t in_stock; /* taken out of the pool, and as good as free */
+	size_t reserved; /* free, but not for those that hold one already */
+	uint32_t percent;
+};
+
+/**
+ * May it? It may hold so many percent of what is free then, and one in any case. If not, refilled is called in time, on
+ * any thread, and may be called before. *left as above.
+ *
+ * What it holds may go down, what is free may go up, and so may what is queued: all together cannot suffice unless one
+ * of them has come a third of the way. So that is what is waited for; the caller looks at the last one, *queued_at, and
+ * at what is reserved.
+ */
+bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms *t, size_t *left, size_t *queued_at);
+/** Any thread that owns the message: it is held by nobody from now on. */
+void tofu_holder_release(struct tofu_msg *m);
+
 /**
  * A message for a notice of the engine: never one of the pool's free messages, so notices work when it is empty. Kept
  * apart when put back, so a warm engine allocates none. NULL: no memory.

@@ -49,6 +49,18 @@ static void start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_t
 		tofu_timer_start(r, c, kind, r->now_ns + r->timer_ns[kind]);
 }
 
+/* With each one less there is more for the others. */
+static void count_connection(struct tofu_reactor *r, bool was, bool is)
+{
+	if (is && !was)
+		r->connections++;
+	if (was && !is) {
+		r->connections--;
+		if (r->queued_at != SIZE_MAX)
+			tofu_engine_refilled(r->engine);
+	}
+}
+
 void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_state next)
 {
 	enum tofu_chan_state from = c->state;
@@ -62,6 +74,7 @@ void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_
 	if (from != TOFU_CHAN_NEW)
 		tofu_count(&r->counters.channels[from], (uint64_t)-1);
 	tofu_count(&r->counters.channels[next], 1);
+	count_connection(r, tofu_chan_rules[from].hears, tofu_chan_rules[next].hears);
 	if (tofu_chan_rules[next].timer == tofu_chan_rules[from].timer)
 		return;
 	if (tofu_chan_rules[from].timer != TOFU_TIMER_NONE)
@@ -208,7 +221,7 @@ void tofu_chan_queue(struct tofu_reactor *r, struct tofu_msg_queue *q, struct to
 {
 	tofu_msg_queue_push(q, m);
 	r->queued++;
-	if (r->drought) /* what waits to be sent does not count against the pool: it may be enough to read on */
+	if (r->queued >= r->queued_at) /* what waits to be sent does not count against the pool */
 		tofu_engine_refilled(r->engine);
 }
 

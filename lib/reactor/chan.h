@@ -129,16 +129,18 @@ struct tofu_chan {
 
 	unsigned char head[TOFU_WIRE_HEADER]; /* of a frame that has begun to arrive */
 	uint8_t head_len;
-	struct tofu_msg *partial; /* the message it fills */
-	uint32_t partial_len;     /* bytes of text headers and body that are in it */
-	struct tofu_block *kept;  /* read from the socket, waiting for messages to put it into */
+	struct tofu_msg *partial;   /* the message it fills */
+	struct tofu_holder *holder; /* what it holds of the pool; since its first frame */
+	uint32_t partial_len;       /* bytes of text headers and body that are in it */
+	struct tofu_block *kept;    /* read from the socket, waiting for messages to put it into */
 
 	struct tofu_deadlines deadlines;
 	int64_t partial_since_ns; /* when the message that is being filled was taken out of the pool */
 	struct tofu_list arriving;
-	struct tofu_list dirty;    /* something happened to it: send, and declare interest */
-	struct tofu_list starving; /* waits for the pool; a listener, for a descriptor, memory or a slot */
-	struct tofu_list owing;    /* a send_ready could not be made for want of memory: it is tried again */
+	struct tofu_list dirty; /* something happened to it: send, and declare interest */
+	struct tofu_list
+		starving;       /* waits for the pool, or its share; a listener, for a descriptor, memory or a slot */
+	struct tofu_list owing; /* a send_ready could not be made for want of memory: it is tried again */
 	struct tofu_list of_group;
 	struct tofu_list grave;
 	struct tofu_chan *next_free;

@@ -144,6 +144,7 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	if (out != NULL)
 		*out = m->header;
 	*msg = NULL;
+	tofu_holder_release(m);
 	atomic_fetch_add_explicit(&g->posted, 1, memory_order_relaxed);
 	if (!tofu_through(&e->reactor, m) && tofu_mailbox_post(&e->mailbox, m))
 		tofu_engine_wake(e);

@@ -50,6 +50,7 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	if (status != TOFU_OK)
 		return status;
 	r->stock_next = TOFU_STOCK_FIRST;
+	r->queued_at = SIZE_MAX;
 	r->staging = malloc(TOFU_STAGING);
 	r->block = tofu_block_new(TOFU_BLOCK);
 	if (r->staging == NULL || r->block == NULL)
@@ -281,7 +282,7 @@ static void take_posted(struct tofu_reactor *r)
 }
 
 /*
- * Whoever waits for messages or memory tries again, in the order of waiting. One that has to wait again has
+ * Whoever waits for messages or memory tries again, in the order of waiting. One that leaves the pool empty has
  * taken all there was: the others are first the next time, or it would take all of it for ever.
  */
 static void feed_starving(struct tofu_reactor *r)
@@ -296,7 +297,7 @@ static void feed_starving(struct tofu_reactor *r)
 		tofu_receive_now(r, c);
 		if (!tofu_chan_gone(c))
 			tofu_chan_touch(r, c);
-		if (tofu_list_linked(&c->starving))
+		if (r->drought && tofu_list_linked(&c->starving))
 			tofu_list_put_first(&r->starving, &waiting);
 	}
 	tofu_list_steal(&waiting, &r->owing);
@@ -311,6 +312,7 @@ static void run_dirty_channels(struct tofu_reactor *r)
 
 	if (tofu_mailbox_take_refilled(&r->engine->mailbox)) {
 		r->drought = false;
+		r->queued_at = SIZE_MAX;
 		feed_starving(r);
 	}
 	tofu_list_steal(&dirty, &r->dirty);

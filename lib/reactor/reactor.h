@@ -93,8 +93,11 @@ struct tofu_reactor {
 	uint32_t looks_due;  /* waits that are still to be made before that */
 
 	size_t queued; /* messages that wait in channels to be sent */
-	bool drought;  /* the pool was found empty, and nothing has been put back since */
-	bool scarce;   /* when the pool was last asked, it had not many to give */
+	size_t queued_at; /* so many of them may be enough to read on for a channel that waits for the pool; SIZE_MAX: none does */
+	size_t connections; /* channels that are read from */
+	size_t share;       /* a channel that holds fewer messages may have one of the stock */
+	bool drought;       /* the pool was found empty, and nothing has been put back since */
+	bool scarce;        /* when the pool was last asked, it had not many to give */
 
 	struct tofu_list groups;
 	struct tofu_list touched;      /* groups that get something at the end of this turn */

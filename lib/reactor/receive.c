@@ -97,8 +97,8 @@ static struct tofu_block *take_kept(struct tofu_reactor *r, struct tofu_chan *c)
 }
 
 /*
- * Out of the pool: the group is told once, until a message reaches it again, and the put that ends the drought wakes us. Out
- * of memory: we look again.
+ * Out of the pool: the group is told once, until a message reaches it again, and the put that ends the drought wakes
+ * us. Out of its share (TOFU_WOULD_BLOCK): that is its own affair. Out of memory: we look again.
  */
 static void starve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
 {
@@ -108,11 +108,14 @@ static void starve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status
 		tofu_list_append(&r->starving, &c->starving);
 	tofu_chan_touch(r, c);
 	tofu_chan_release(r, c);
+	if (why == TOFU_WOULD_BLOCK)
+		return;
 	if (why != TOFU_POOL_EMPTY) {
 		tofu_reactor_retry_soon(r);
 		return;
 	}
 	r->drought = true;
+	r->queued_at = 0;
 	if (g->drought)
 		return;
 	g->drought = tofu_reactor_notify(r, g, 0, 0, TOFU_POOL_EMPTY);
@@ -142,6 +145,8 @@ void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_list_remove(&c->arriving);
 	tofu_msg_put(&c->partial);
 	give_block(r, take_kept(r, c));
+	tofu_holder_close(c->holder);
+	c->holder = NULL;
 }
 
 /* May a peer say this now? What it may never say, the codec knows. */
@@ -193,6 +198,7 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 	c->partial = NULL;
 	c->partial_len = 0;
 	tofu_list_remove(&c->arriving);
+	tofu_holder_take(c->holder, m);
 	heard(r, c, m);
 	m->header.channel = c->number;
 	tofu_count(&r->counters.messages_received, 1);
@@ -200,24 +206,74 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_reactor_give(r, tofu_chan_group(c), m);
 }
 
-static struct tofu_msg *take_message(struct tofu_reactor *r)
+/*
+ * Every connection may have one message, so one for each other one is kept for that; but never more than half of the
+ * pool, or many that are idle would keep all others from it.
+ */
+static size_t reserved(const struct tofu_reactor *r)
 {
-	if (r->stocked == 0) {
-		r->stocked = tofu_pool_get_some_or_wait(r->engine->pool, r->queued, r->stock, r->stock_next);
-		r->scarce = r->stocked < TOFU_STOCK_FIRST;
-		r->stock_next = TOFU_STOCK;
-	}
-	return r->stocked > 0 ? r->stock[--r->stocked] : NULL;
+	size_t half = r->engine->options.pool_initial / 2;
+	size_t others = r->connections > 0 ? r->connections - 1 : 0;
+
+	return others < half ? others : half;
+}
+
+/* What a channel may hold at least, when so many are left beside the stock. */
+static size_t share_of(const struct tofu_reactor *r, size_t left)
+{
+	size_t kept = reserved(r);
+
+	return left > kept ? (size_t)((uint64_t)(left - kept) * r->engine->options.channel_share_percent / 100) : 0;
+}
+
+/* May it have one message more? If not, we learn when it may. */
+static bool within_share(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_terms terms;
+	size_t left = 0, queued_at = 0;
+	bool may;
+
+	if (c->holder == NULL || tofu_holder_held(c->holder) < r->share || tofu_holder_look(c->holder) < r->share)
+		return true;
+	terms = (struct tofu_terms){ r->queued, r->stocked, reserved(r), r->engine->options.channel_share_percent };
+	may = tofu_holder_may_take_or_wait(c->holder, &terms, &left, &queued_at);
+	r->share = share_of(r, left);
+	if (!may && queued_at < r->queued_at)
+		r->queued_at = queued_at;
+	return may;
+}
+
+static enum tofu_status stock_up(struct tofu_reactor *r)
+{
+	struct tofu_pool *pool = r->engine->pool;
+	size_t left;
+
+	if (r->stocked > 0)
+		return TOFU_OK;
+	r->stocked = tofu_pool_get_some_or_wait(pool, r->queued, r->stock, r->stock_next, &left);
+	r->share = share_of(r, left);
+	r->scarce = r->stocked < TOFU_STOCK_FIRST;
+	r->stock_next = TOFU_STOCK;
+	if (r->stocked > 0)
+		return TOFU_OK;
+	return tofu_pool_has_or_wait(pool, r->queued) ? TOFU_ALLOCATION_FAILED : TOFU_POOL_EMPTY;
 }
 
 /* A message of the right size for the frame whose header is in c->head. */
 static enum tofu_status begin_message(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_frame *f)
 {
-	struct tofu_msg *m = take_message(r);
-	enum tofu_status status;
+	enum tofu_status status = stock_up(r);
+	struct tofu_msg *m;
 
-	if (m == NULL) /* one might be had, but for memory? */
-		return tofu_pool_has_or_wait(r->engine->pool, r->queued) ? TOFU_ALLOCATION_FAILED : TOFU_POOL_EMPTY;
+	if (status != TOFU_OK)
+		return status;
+	if (!within_share(r, c))
+		return TOFU_WOULD_BLOCK;
+	if (c->holder == NULL)
+		c->holder = tofu_holder_open(r->engine->pool);
+	if (c->holder == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	m = r->stock[--r->stocked];
 	m->header = f->header;
 	status = tofu_msg_headers_resize(m, f->headers_len);
 	if (status == TOFU_OK)
@@ -354,6 +410,12 @@ void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_s
 	tofu_chan_close(r, c, status);
 }
 
+static bool is_near_its_share(const struct tofu_reactor *r, const struct tofu_chan *c)
+{
+	return c->holder != NULL && tofu_holder_held(c->holder) + TOFU_STOCK_FIRST > r->share &&
+	       tofu_holder_look(c->holder) + TOFU_STOCK_FIRST > r->share;
+}
+
 /*
  * How much to read behind the frame that has begun. All that channels may keep is kept: then no more than a header, which has
  * its place in the channel, so that whoever may have a message goes on, frame by frame.
@@ -361,7 +423,7 @@ void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_s
 static size_t behind_frame(const struct tofu_reactor *r, const struct tofu_chan *c)
 {
 	uint64_t kept = atomic_load_explicit(&r->counters.bytes_kept, memory_order_relaxed);
-	size_t most = r->scarce ? TOFU_SIP : TOFU_BLOCK;
+	size_t most = r->scarce || is_near_its_share(r, c) ? TOFU_SIP : TOFU_BLOCK;
 
 	if (kept + most <= TOFU_KEPT_MAX)
 		return most;
@@ -471,9 +533,16 @@ static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 /* May the next frame have a message? It is not read if not, except for the header of a hello. */
 static bool provided(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	if (c->partial != NULL || r->stocked > 0 || tofu_pool_has_or_wait(r->engine->pool, r->queued))
+	if (c->partial != NULL)
 		return true;
+	if (r->stocked > 0 || tofu_pool_has_or_wait(r->engine->pool, r->queued)) {
+		if (within_share(r, c))
+			return true;
+		starve(r, c, TOFU_WOULD_BLOCK);
+		return false;
+	}
 	r->drought = true;
+	r->queued_at = 0;
 	if (!needs_message(c))
 		return true;
 	starve(r, c, TOFU_POOL_EMPTY);
