@@ -12,8 +12,11 @@
  *     door|unknown       fails, on the helper thread
  *     door|nothing       succeeds there, without an address
  *     door|again         says would_block there, too
+ *
+ * The linker puts what stands here before the start of a helper thread (--wrap), so that it can fail.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +26,23 @@
 #include "lib/steps.h"
 #include "raw.h"
 
-/* What is looked up at the same time, as tofu-tcp(7) says. */
-enum { AT_ONCE = 72 };
+/* What is looked up at the same time, and how many threads there are at most, as tofu-tcp(7) says. */
+enum { AT_ONCE = 72, THREADS = 1024 };
+
+enum tofu_status __real_tofu_thread_start_with_stack(struct tofu_thread *t, size_t bytes, void (*run)(void *context),
+                                                     void *context);
+enum tofu_status __wrap_tofu_thread_start_with_stack(struct tofu_thread *t, size_t bytes, void (*run)(void *context),
+                                                     void *context);
+
+static atomic_bool no_thread_to_be_had;
+
+enum tofu_status __wrap_tofu_thread_start_with_stack(struct tofu_thread *t, size_t bytes, void (*run)(void *context),
+                                                     void *context)
+{
+	if (atomic_load(&no_thread_to_be_had))
+		return TOFU_LIMIT_REACHED;
+	return __real_tofu_thread_start_with_stack(t, bytes, run, context);
+}
 
 /* The door outlives every engine, so it is never freed; up() shuts it. */
 static struct {
@@ -189,6 +207,7 @@ static struct side up(const struct tofu_options *or_null)
 {
 	struct side side = side_in(engine_up(or_null));
 
+	atomic_store(&no_thread_to_be_had, false);
 	memset(&door, 0, sizeof door); /* where Check does not fork, the test before has left it open */
 	ck_status(tofu_mutex_init(&door.lock), TOFU_OK);
 	ck_status(tofu_cond_init(&door.moved), TOFU_OK);
@@ -420,6 +439,55 @@ START_TEST(when_the_time_of_a_thousand_names_that_hang_is_over_another_one_is_fo
 	}
 	ck_assert_int_ge(door_look(&door.waiting), AT_ONCE);
 	meet(&server, &client, call(&client, through("quick", &at), "hello"));
+	down(side);
+}
+END_TEST
+
+START_TEST(when_all_threads_are_lost_a_name_waits_for_one_of_them)
+{
+	struct tofu_header hellos[AT_ONCE], last;
+	struct side side = up(NULL);
+
+	for (int lost = 0; lost < THREADS;) {
+		int more = THREADS - lost < AT_ONCE ? THREADS - lost : AT_ONCE;
+
+		for (int i = 0; i < more; i++)
+			hellos[i] = call(&side, "door|wait:127.0.0.1|1", NULL);
+		lost += more;
+		ck_assert(door_holds(lost, PATIENCE_NS));
+		for (int i = 0; i < more; i++) {
+			say(&side, hellos[i].channel, TOFU_BYE_SIGNAL, 0, NULL);
+			expect_answer(&side, hellos[i], TOFU_CHANNEL_CLOSED);
+		}
+	}
+	last = call(&side, "door|unknown", NULL);
+	eventually(stats_of(side.engine).channels_resolving == 1);
+	expect_silence(&side);
+	ck_assert_int_eq(door_look(&door.calls), THREADS);
+	door_open();
+	expect_answer(&side, last, TOFU_HOST_NOT_FOUND);
+	down(side);
+}
+END_TEST
+
+START_TEST(without_a_thread_to_be_had_a_name_waits_for_those_that_there_are)
+{
+	struct side side = up(NULL);
+	struct tofu_header first, second;
+
+	atomic_store(&no_thread_to_be_had, true);
+	call_fails(&side, "door|unknown", TOFU_LIMIT_REACHED); /* there is none */
+	atomic_store(&no_thread_to_be_had, false);
+	first = call(&side, "door|wait:127.0.0.1|1", NULL);
+	ck_assert(door_holds(1, PATIENCE_NS));
+	atomic_store(&no_thread_to_be_had, true);
+	second = call(&side, "door|unknown", NULL);
+	expect_silence(&side);
+	say(&side, first.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	expect_answer(&side, first, TOFU_CHANNEL_CLOSED);
+	expect_silence(&side);
+	door_open();
+	expect_answer(&side, second, TOFU_HOST_NOT_FOUND);
 	down(side);
 }
 END_TEST
@@ -716,10 +784,11 @@ START_TEST(how_many_addresses_were_too_many_is_logged)
 }
 END_TEST
 
-/* A peer far away needs more than a sixty-fourth of the time; one close by gets along with it. */
+/* A peer far away needs more than a twentieth of the time; one close by gets along with it. */
 START_TEST(first_of_many_addresses_has_a_second_and_the_last_one_a_chance)
 {
-	struct tofu_options options = hurried(4000);
+	enum { SILENT = 19 };
+	struct tofu_options options = hurried(6000);
 	struct side side = up(&options), server = side_in(side.engine);
 	struct listening at;
 	struct tofu_header hello;
@@ -727,13 +796,13 @@ START_TEST(first_of_many_addresses_has_a_second_and_the_last_one_a_chance)
 	int64_t before = tofu_plat_now_ns();
 
 	listen_over(&server, OVER_TCP, &at);
-	door_move(&door.silent, TOFU_ADDRESSES_MAX - 1);
-	(void)snprintf(address, sizeof address, "door|same:%d:%s", TOFU_ADDRESSES_MAX - 1, path_of(at.address));
+	door_move(&door.silent, SILENT);
+	(void)snprintf(address, sizeof address, "door|same:%d:%s", SILENT, path_of(at.address));
 	hello = call(&side, address, "hello");
 	eventually(door_look(&door.dialled) > 1);
 	ck_assert_int_ge(tofu_plat_now_ns() - before, TOFU_NS_PER_S);
 	meet(&server, &side, hello);
-	ck_assert_int_eq(door_look(&door.dialled), TOFU_ADDRESSES_MAX);
+	ck_assert_int_eq(door_look(&door.dialled), SILENT + 1);
 	down(side);
 }
 END_TEST
@@ -764,6 +833,9 @@ static Suite *suite_of_resolver(void)
 	tcase_add_test(tc, name_is_found_at_once_while_sixty_four_others_hang);
 	tcase_add_test(tc, when_the_time_of_a_thousand_names_that_hang_is_over_another_one_is_found);
 	tcase_add_test(tc, name_of_a_channel_that_has_ended_is_not_looked_up);
+	if (rounds(10) == 10) /* valgrind does not have as many threads */
+		tcase_add_test(tc, when_all_threads_are_lost_a_name_waits_for_one_of_them);
+	tcase_add_test(tc, without_a_thread_to_be_had_a_name_waits_for_those_that_there_are);
 	tcase_add_test(tc, newest_name_is_the_next_to_be_looked_up);
 	tcase_add_test(tc, threads_that_are_not_needed_any_more_end);
 	tcase_add_test(tc, two_lookups_run_at_once_also_when_one_thread_was_idle_before);
