@@ -249,6 +249,19 @@ class Serving(unittest.TestCase):
                 self.assert_cannot_listen(address)
                 self.assertEqual(run("call", "-n5", address).returncode, 0, "the first one lives on")
 
+    def test_a_stranger_answers(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = "tcp|127.0.0.1|%d" % listener.getsockname()[1]
+            with subprocess.Popen([*COMMAND, "call", address], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True) as caller:
+                peer, _ = listener.accept()
+                with peer:
+                    peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    out, err = caller.communicate(timeout=PATIENCE)
+            self.assertEqual((caller.returncode, out), (1, ""))
+            self.assertIn(f"tofu-echo: cannot connect to {address}: the peer broke the rules of the protocol", err)
+            self.assertRegex(err, re.escape(address) + ".*HTTP, this is no tofu peer")
+
     def test_addresses_that_are_none(self):
         for address in ("nonsense", "tcp|127.0.0.1|notaport", "pigeon|roof", "", "uds|/" + "x" * 300,
                         "uds|/nonexistent/directory/socket"):

@@ -261,15 +261,17 @@ static void echoed(struct call *c, struct line *line, tofu_msg *msg)
 	fail(c, TOFU_OK, line, what);
 }
 
-static void closed(struct call *c, struct line *line)
+static void closed(struct call *c, struct line *line, enum tofu_status reason)
 {
+	bool by_bye = reason == TOFU_CHANNEL_CLOSED;
+
 	if (line->state == LINE_LEAVING) {
 		line->state = LINE_CLOSED;
 		c->closed++;
 	} else if (line->state == LINE_CONNECTING) {
-		fail_to_connect(c, TOFU_PEER_DISCONNECTED);
+		fail_to_connect(c, by_bye ? TOFU_PEER_DISCONNECTED : reason);
 	} else if (line->state != LINE_CLOSED) {
-		fail(c, TOFU_OK, line, "the connection was closed");
+		fail(c, by_bye ? TOFU_OK : reason, line, "the connection was closed");
 	}
 }
 
@@ -278,7 +280,7 @@ static void notice(struct call *c, struct line *line, const struct tofu_header *
 	if (h->opcode == TOFU_HELLO_RESPONSE)
 		hello(c, line, h->status);
 	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_CHANNEL_CLOSED)
-		closed(c, line);
+		closed(c, line, h->reason);
 	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_SEND_READY)
 		send_more(c, line);
 	else if (h->opcode == TOFU_REQUEST) /* it comes back unsent */
@@ -421,7 +423,8 @@ static int call(struct call *c)
 	tofu_options_init(&wanted, sizeof wanted);
 	wanted.pool_initial = (c->window + 1) * c->options->connections + POOL_SPARE;
 	wanted.poller = c->options->poller;
-	wanted.log = c->options->verbose ? tofu_say_log : NULL;
+	wanted.log = tofu_say_log; /* that this is no peer of ours, for instance */
+	wanted.log_context = c->options->verbose ? &wanted : NULL;
 	if (!tofu_end_open(&c->end, &wanted))
 		return ECHO_FAILED;
 	for (uint32_t i = 0; i < c->options->connections; i++) {

@@ -289,7 +289,8 @@ int tofu_echo_serve(const struct echo_options *options)
 	}
 	tofu_options_init(&wanted, sizeof wanted);
 	wanted.poller = options->poller;
-	wanted.log = options->verbose ? tofu_say_log : NULL;
+	wanted.log = tofu_say_log;
+	wanted.log_context = options->verbose ? &wanted : NULL;
 	if (!tofu_end_open(&s.end, &wanted)) {
 		s.exit_status = ECHO_FAILED;
 	} else if (!tofu_stop_open(ask_to_stop, &s)) {

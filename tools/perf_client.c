@@ -71,6 +71,7 @@ static void choose(const struct perf_options *o, uint32_t lines, struct tofu_opt
 	wanted->pool_max = wanted->pool_initial;
 	wanted->poller = o->poller;
 	wanted->log = o->verbose ? tofu_say_log : NULL;
+	wanted->log_context = wanted;
 	if (o->verbose)
 		tofu_say_wrong(TOFU_OK,
 		               "the client's engine: pool_initial %" PRIu32 ", pool_max %" PRIu32

@@ -208,6 +208,7 @@ bool tofu_perf_server_open(struct perf_server *s, const struct perf_options *opt
 	wanted.pool_max = SERVER_POOL_MAX;
 	wanted.poller = options->poller;
 	wanted.log = options->verbose ? tofu_say_log : NULL;
+	wanted.log_context = &wanted;
 	if (options->verbose)
 		tofu_say_wrong(TOFU_OK, "the server's engine: pool_initial %d, pool_max %d, send_queue_max default",
 		               SERVER_POOL, SERVER_POOL_MAX);

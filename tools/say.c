@@ -113,10 +113,11 @@ void tofu_say_message(const char *what, tofu_msg *msg)
 	tofu_say_wrong(TOFU_OK, "%s", line.text);
 }
 
-void tofu_say_log(void *unused, enum tofu_log_level level, const char *text)
+void tofu_say_log(void *all, enum tofu_log_level level, const char *text)
 {
 	static const char *const names[] = { "error", "warning", "info" };
 
-	(void)unused;
+	if (all == NULL && level > TOFU_LOG_WARNING)
+		return;
 	tofu_say_wrong(TOFU_OK, "%s: %s", names[level], text);
 }

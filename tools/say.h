@@ -33,7 +33,7 @@ bool tofu_say_version(void);
  */
 void tofu_say_message(const char *what, tofu_msg *msg);
 
-/** An engine's log, on the standard error output. */
-void tofu_say_log(void *unused, enum tofu_log_level level, const char *text);
+/** An engine's log, on the standard error output. all: NULL if only errors and warnings are wanted. */
+void tofu_say_log(void *all, enum tofu_log_level level, const char *text);
 
 #endif

@@ -21,8 +21,8 @@
 	X(INVALID_CHANNEL_NUMBER, "invalid_channel_number", "there is no channel of this number") \
 	X(INVALID_MCHN_GROUP,     "invalid_mchn_group",     "the channel belongs to another group") \
 	X(INVALID_MESSAGE_ID,     "invalid_message_id",     "a response needs the id of its request") \
-	X(INVALID_ADDRESS,        "invalid_address",        "the address is malformed, or no transport knows it") \
-	X(UDS_PATH_NOT_FOUND,     "uds_path_not_found",     "there is no socket at this path") \
+	X(INVALID_ADDRESS,        "invalid_address",        "the address is malformed, or its transport is not registered") \
+	X(UDS_PATH_NOT_FOUND,     "uds_path_not_found",     "the path, or a directory of it, does not exist") \
 	X(NOTIFICATION_DISABLED,  "notification_disabled",  "notification is disabled") \
 	X(NOTIFICATION_FAILED,    "notification_failed",    "the engine could not be woken") \
 	X(PEER_DISCONNECTED,      "peer_disconnected",      "the peer or the network went away") \
@@ -50,7 +50,7 @@
 	X(PATH_TOO_LONG,          "path_too_long",          "the path is too long for a socket") \
 	X(NOT_SUPPORTED,          "not_supported",          "this system or this build does not support it") \
 	X(PERMISSION_DENIED,      "permission_denied",      "the system does not permit it") \
-	X(LIMIT_REACHED,          "limit_reached",          "a limit is reached") \
+	X(LIMIT_REACHED,          "limit_reached",          "no more channels, ports, descriptors or threads can be had") \
 	X(INTERRUPTED,            "interrupted",            "tofu_group_interrupt() ended the waiting")
 /* clang-format on */
 

@@ -7,10 +7,28 @@
 
 #include "platform/net.h"
 
-enum tofu_status tofu_socket_listen_status(enum tofu_status st)
+static bool is_inet(const struct tofu_sockaddr *address)
+{
+	struct sockaddr any;
+
+	memcpy(&any, address->bytes, sizeof any);
+	return any.sa_family == AF_INET || any.sa_family == AF_INET6;
+}
+
+static bool is_any_port(const struct tofu_sockaddr *address)
+{
+	struct sockaddr_in inet; /* the port of an IPv6 address lies at the same place */
+
+	memcpy(&inet, address->bytes, sizeof inet);
+	return is_inet(address) && inet.sin_port == 0;
+}
+
+enum tofu_status tofu_socket_listen_status(const struct tofu_sockaddr *at, enum tofu_status st)
 {
 	const bool of_connections = st == TOFU_WOULD_BLOCK || st == TOFU_PEER_DISCONNECTED || st == TOFU_CONNECT_FAILED;
 
+	if (st == TOFU_ADDRESS_IN_USE && is_any_port(at)) /* the system has none left to pick */
+		return TOFU_LIMIT_REACHED;
 	return of_connections ? TOFU_LISTEN_FAILED : st;
 }
 
@@ -28,14 +46,6 @@ enum tofu_status tofu_socket_connect_status(enum tofu_status st)
 	if (st == TOFU_ADDRESS_IN_USE)
 		return TOFU_LIMIT_REACHED;
 	return st == TOFU_PEER_DISCONNECTED || st == TOFU_WOULD_BLOCK ? TOFU_CONNECT_FAILED : st;
-}
-
-static bool is_inet(const struct tofu_sockaddr *address)
-{
-	struct sockaddr any;
-
-	memcpy(&any, address->bytes, sizeof any);
-	return any.sa_family == AF_INET || any.sa_family == AF_INET6;
 }
 
 enum tofu_status tofu_socket_connected_status(intptr_t socket)

@@ -11,8 +11,8 @@
 #include <tofu/status.h>
 #include <tofu/transport.h>
 
-/** Some numbers speak of a connection; to a listener they are just a failure. */
-enum tofu_status tofu_socket_listen_status(enum tofu_status st);
+/** st of a listen at that address. Some numbers speak of a connection; to a listener they are just a failure. */
+enum tofu_status tofu_socket_listen_status(const struct tofu_sockaddr *at, enum tofu_status st);
 
 /** st of an accept; lost: it is about the one connection that was taken off the queue, or the network it came by. */
 enum tofu_status tofu_socket_accept_status(enum tofu_status st, bool lost);

@@ -119,13 +119,13 @@ enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *ou
 	*out = TOFU_NO_SOCKET;
 	st = open_socket(at, &copy, &fd, TOFU_LISTEN_FAILED);
 	if (st != TOFU_OK)
-		return tofu_socket_listen_status(st);
+		return tofu_socket_listen_status(at, st);
 	prepared = copy.sin6_family == AF_UNIX ? prepare_unix(fd) : prepare_inet(fd, &copy);
 	if (!prepared)
-		return tofu_socket_listen_status(give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
+		return tofu_socket_listen_status(at, give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
 	error = bind_and_listen(fd, at);
 	if (error != 0)
-		return tofu_socket_listen_status(give_up(fd, error, TOFU_LISTEN_FAILED));
+		return tofu_socket_listen_status(at, give_up(fd, error, TOFU_LISTEN_FAILED));
 	*out = fd;
 	return TOFU_OK;
 }
@@ -177,6 +177,24 @@ static enum tofu_status connect_status(int error)
 	return tofu_socket_connect_status(tofu_plat_status(error, TOFU_CONNECT_FAILED));
 }
 
+/*
+ * EADDRNOTAVAIL: no port is left to call from, or no address (of IPv6, where that is switched off). A datagram socket has ports
+ * of its own and needs the same address, so it tells; nothing is sent.
+ */
+static enum tofu_status no_local_address(const struct tofu_sockaddr *to, sa_family_t family)
+{
+	int fd, rc;
+
+	if (family != AF_INET6)
+		return TOFU_LIMIT_REACHED;
+	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return TOFU_LIMIT_REACHED;
+	rc = connect(fd, system_address(to), (socklen_t)to->len);
+	(void)close(fd);
+	return rc == 0 ? TOFU_LIMIT_REACHED : TOFU_CONNECT_FAILED;
+}
+
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
 {
 	const struct tofu_sockaddr called = tofu_sockaddr_called(to);
@@ -196,6 +214,8 @@ enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *o
 		return st;
 	}
 	(void)close(fd);
+	if (error == EADDRNOTAVAIL)
+		return no_local_address(&called, copy.sin6_family);
 	return error == 0 ? st : connect_status(error);
 }
 

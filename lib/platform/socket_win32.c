@@ -148,12 +148,12 @@ enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *ou
 	*out = TOFU_NO_SOCKET;
 	st = open_socket(at, &copy, &s, TOFU_LISTEN_FAILED);
 	if (st != TOFU_OK)
-		return tofu_socket_listen_status(st);
+		return tofu_socket_listen_status(at, st);
 	if (copy.sin6_family != AF_UNIX && !prepare_inet(s, &copy))
-		return tofu_socket_listen_status(give_up(s, WSAGetLastError(), TOFU_SETSOCKOPT_FAILED));
+		return tofu_socket_listen_status(at, give_up(s, WSAGetLastError(), TOFU_SETSOCKOPT_FAILED));
 	error = meaning_of_bind(bind_and_listen(s, at), copy.sin6_family);
 	if (error != 0)
-		return tofu_socket_listen_status(give_up(s, error, TOFU_LISTEN_FAILED));
+		return tofu_socket_listen_status(at, give_up(s, error, TOFU_LISTEN_FAILED));
 	*out = (intptr_t)s;
 	return TOFU_OK;
 }

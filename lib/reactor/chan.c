@@ -11,12 +11,15 @@
 
 #include "reactor/chan.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
 #include "reactor/legs.h"
+#include "reactor/stranger.h"
 
 #define TO(s) (1u << TOFU_CHAN_##s)
 
@@ -308,12 +311,37 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_reactor_group_ended(g);
 }
 
+void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
+{
+	const char *stranger = tofu_stranger(c->head, c->head_len);
+	char peer[TOFU_ADDRESS_MAX + 1];
+	char what[TOFU_LOG_LINE];
+	va_list args;
+
+	if (c->transport->peer_address == NULL || c->transport->peer_address(&c->link, peer, sizeof peer) != TOFU_OK)
+		(void)snprintf(peer, sizeof peer, "unknown");
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u, %s, peer %s: %s%s%s%s", c->number,
+	                 tofu_chan_rules[c->state].name, peer, what, stranger != NULL ? "; it looks like " : "",
+	                 stranger != NULL ? stranger : "", stranger != NULL ? ", this is no tofu peer" : "");
+}
+
+/* Some say little and hang up: a TLS alert is shorter than the header of a frame. */
+static void tell_of_stranger(struct tofu_reactor *r, const struct tofu_chan *c)
+{
+	if (c->head_len > 0 && c->head_len < TOFU_WIRE_HEADER && tofu_stranger(c->head, c->head_len) != NULL)
+		tofu_chan_complain(r, c, "it ends within the header of a frame");
+}
+
 static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why, enum tofu_close how)
 {
 	tofu_on_reactor(r);
 	if (tofu_chan_gone(c))
 		return;
 	c->why = (unsigned)why - 1 < UINT8_MAX ? why : TOFU_UNKNOWN_ERROR; /* a transport may say anything */
+	tell_of_stranger(r, c);
 	tofu_receive_forget(r, c);
 	tofu_chan_drop_link(r, c, how);
 	tofu_dial_stop(r, c);

@@ -183,6 +183,10 @@ void tofu_chan_close(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_stat
 /** The same, but the peer shall see a failure. */
 void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why);
 
+/** Log a warning about its peer: who it is, and what it looks like if that is no peer of ours. While there is a link. */
+void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /** A message that was accepted before it closed has arrived after: it comes back. */
 void tofu_chan_late(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
 

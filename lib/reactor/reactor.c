@@ -413,8 +413,7 @@ static void handle_ready(struct tofu_reactor *r, const struct tofu_poll_event *e
 static void handshake_overdue(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (c->state == TOFU_CHAN_ACCEPTED)
-		tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: no hello within %u ms", c->number,
-		                 r->engine->options.handshake_timeout_ms);
+		tofu_chan_complain(r, c, "no hello within %u ms", r->engine->options.handshake_timeout_ms);
 	tofu_chan_close(r, c, TOFU_TIMEOUT);
 }
 

@@ -166,8 +166,8 @@ static bool acceptable(const struct tofu_chan *c, const struct tofu_frame *f)
 static void refuse(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_frame *f)
 {
 	tofu_count(&r->counters.frames_refused, 1);
-	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u, %s: a frame that is not allowed: opcode %u, status %u",
-	                 c->number, tofu_chan_rules[c->state].name, f->header.opcode, f->header.status);
+	tofu_chan_complain(r, c, "a frame that is not allowed: opcode %u, status %u", f->header.opcode,
+	                   f->header.status);
 	tofu_chan_close(r, c, TOFU_PROTOCOL_VIOLATION);
 }
 

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Peers that are none: what the log says of them, at either end. */
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/raw.h"
+#include "lib/steps.h"
+#include "reactor/stranger.h"
+
+struct sample {
+	const char *bytes;
+	size_t len;
+	const char *like; /* NULL: may be a frame */
+};
+
+#define BYTES(text) text, sizeof(text) - 1
+
+static const struct sample samples[] = {
+	{ BYTES("GET / HTTP/1.1\r\n"), "HTTP" },
+	{ BYTES("POST /index HTTP"), "HTTP" },
+	{ BYTES("HTTP/1.1 400 Bad"), "HTTP" },
+	{ BYTES("PRI * HTTP/2.0\r\n"), "HTTP" },
+	{ BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x11\x22\x33\x44\x55"), "TLS" },
+	{ BYTES("\x15\x03\x03\x00\x02\x02\x46"), "TLS" },
+	{ BYTES("SSH-2.0-OpenSSH_"), "SSH" },
+	{ BYTES("-ERR unknown com"), "text" },
+	{ BYTES("quit\r\n"), "text" },
+	{ BYTES("qui"), NULL },
+	{ BYTES("\x00\x01\x03\x00\x00\x00\x00\x00\x00\x00\x00\x07\x00\x21\x00\x00"), NULL },
+	{ BYTES("\x16\x03\x03\x00"), NULL },
+	{ BYTES("\xff\xfe\xfd\xfc\xff\xfe\xfd\xfc\xff\xfe\xfd\xfc\xff\xfe\xfd\xfc"), NULL },
+	{ BYTES(""), NULL },
+};
+
+enum { SAMPLES = sizeof samples / sizeof samples[0] };
+
+START_TEST(first_bytes_tell_http_tls_ssh_and_text_from_frames)
+{
+	const struct sample *s = &samples[_i];
+	const char *like = tofu_stranger((const unsigned char *)s->bytes, s->len);
+
+	must((like == NULL) == (s->like == NULL) && (like == NULL || strcmp(like, s->like) == 0), "%.*s: %s",
+	     (int)s->len, s->bytes, like != NULL ? like : "may be a frame");
+}
+END_TEST
+
+static struct {
+	atomic_uint lines;
+	char text[4][256];
+} told;
+
+static void note(void *context, enum tofu_log_level level, const char *text)
+{
+	unsigned n = atomic_load(&told.lines);
+
+	(void)context;
+	(void)level;
+	(void)snprintf(told.text[n % 4], sizeof told.text[0], "%s", text);
+	atomic_store(&told.lines, n + 1);
+}
+
+static tofu_engine *logging_engine(void)
+{
+	struct tofu_options options = options_with_pool(64);
+
+	memset(&told, 0, sizeof told);
+	options.log = note;
+	return engine_up(&options);
+}
+
+START_TEST(a_stranger_that_calls_is_logged_with_its_address_and_what_it_looks_like)
+{
+	const struct sample *s = &samples[_i];
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	struct listening at;
+	struct raw peer;
+
+	if (s->like != NULL) {
+		listen_over(&side, OVER_TCP, &at);
+		raw_call(&peer, at.address);
+		raw_write(&peer, s->bytes, s->len);
+		raw_half_close(&peer);
+		eventually(atomic_load(&told.lines) == 1);
+		must(strstr(told.text[0], "peer tcp|127.0.0.1|") != NULL, "no address: %s", told.text[0]);
+		must(strstr(told.text[0], s->like) != NULL, "not %s: %s", s->like, told.text[0]);
+		must(strstr(told.text[0], "no tofu peer") != NULL, "%s", told.text[0]);
+		expect_silence(&side);
+		raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	}
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(a_stranger_that_is_called_is_logged_with_its_address_and_what_it_looks_like)
+{
+	const struct sample *s = &samples[_i];
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	char address[600];
+	struct raw peer;
+	intptr_t listener;
+
+	if (s->like != NULL) {
+		listener = raw_listen(OVER_TCP, address, sizeof address);
+		call(&side, address, "hello");
+		raw_accept(&peer, listener);
+		raw_write(&peer, s->bytes, s->len);
+		raw_half_close(&peer);
+		eventually(atomic_load(&told.lines) == 1);
+		must(strstr(told.text[0], address) != NULL, "no address: %s", told.text[0]);
+		must(strstr(told.text[0], s->like) != NULL, "not %s: %s", s->like, told.text[0]);
+		raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+		tofu_socket_close(listener, TOFU_CLOSE_ABORT);
+	}
+	engine_down(engine);
+}
+END_TEST
+
+static Suite *suite_of_strangers(void)
+{
+	Suite *suite = suite_create("strangers");
+	TCase *tc = suite_case(suite, "strangers", 30);
+
+	tcase_add_loop_test(tc, first_bytes_tell_http_tls_ssh_and_text_from_frames, 0, SAMPLES);
+	tcase_add_loop_test(tc, a_stranger_that_calls_is_logged_with_its_address_and_what_it_looks_like, 0, SAMPLES);
+	tcase_add_loop_test(tc, a_stranger_that_is_called_is_logged_with_its_address_and_what_it_looks_like, 0,
+	                    SAMPLES);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite_of_strangers());
+}
