@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <tofu/tcp.h>
+
 #include "lib/fake.h"
 #include "lib/raw.h"
 #include "lib/served.h"
@@ -372,13 +374,17 @@ static void raw_says_bye_and_is_answered(struct served *s)
 	ck_assert_uint_eq(raw_expect(&s->peer, TOFU_BYE_RESPONSE).id, 5);
 }
 
-START_TEST(our_answer_to_a_bye_ends_with_fin)
+/* Right behind the answer a FIN would make some peers throw the answer away: it follows the peer's end. */
+START_TEST(our_answer_to_a_bye_ends_with_fin_when_the_peer_has_ended)
 {
 	struct served s;
 
 	serve_raw(&s, _i, NULL);
 	raw_says_bye_and_is_answered(&s);
-	expect_fin(&s);
+	expect_silence(&s.side); /* the turn in which it was written is over */
+	ck_assert_uint_eq(os_wait(s.peer.socket, OS_READABLE, 0), 0);
+	raw_half_close(&s.peer);
+	ck_assert_int_eq(os_read_to_end(s.peer.socket, PATIENCE_NS), OS_FIN);
 	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
 	expect_closed(&s.side, s.channel, HELLO_ID);
 	expect_silence(&s.side);
@@ -454,6 +460,331 @@ START_TEST(a_peer_that_says_bye_but_never_closes_holds_us_up_for_a_second)
 }
 END_TEST
 
+/* Byes of both sides. */
+
+static void raw_crosses_byes(struct served *s, struct tofu_header *ours)
+{
+	tofu_msg *msg;
+
+	*ours = say(&s->side, s->channel, TOFU_BYE_REQUEST, 0, NULL);
+	raw_expect(&s->peer, TOFU_BYE_REQUEST);
+	raw_say(&s->peer, TOFU_BYE_REQUEST, 5, "");
+	msg = expect_on(&s->side, s->channel, 5, TOFU_BYE_REQUEST, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+}
+
+START_TEST(our_answer_is_written_when_the_answer_and_the_end_of_the_peer_came_first)
+{
+	struct served s;
+	struct tofu_header ours;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	raw_crosses_byes(&s, &ours);
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, ours.id, "");
+	raw_half_close(&s.peer);
+	msg = expect_on(&s.side, s.channel, ours.id, TOFU_BYE_RESPONSE, TOFU_ORIGIN_APPLICATION, TOFU_OK);
+	tofu_msg_put(&msg);
+	expect_silence(&s.side);
+	say(&s.side, s.channel, TOFU_BYE_RESPONSE, 5, NULL);
+	ck_assert_uint_eq(raw_expect(&s.peer, TOFU_BYE_RESPONSE).id, 5);
+	ck_assert_int_eq(os_read_to_end(s.peer.socket, PATIENCE_NS), OS_FIN);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(the_end_of_a_peer_that_said_bye_counts_as_its_answer)
+{
+	struct served s;
+	struct tofu_header ours;
+
+	serve_raw(&s, _i, NULL);
+	raw_crosses_byes(&s, &ours);
+	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_second_bye_request_does_not_keep_the_channel)
+{
+	struct served s;
+	struct tofu_header ours;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	raw_crosses_byes(&s, &ours);
+	say(&s.side, s.channel, TOFU_BYE_RESPONSE, 5, NULL);
+	raw_expect(&s.peer, TOFU_BYE_RESPONSE);
+	raw_say(&s.peer, TOFU_BYE_REQUEST, 6, "");
+	msg = expect_peer(&s.side, TOFU_BYE_REQUEST);
+	answer(&s.side, &msg, TOFU_BYE_RESPONSE);
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, ours.id, "");
+	msg = expect_peer(&s.side, TOFU_BYE_RESPONSE);
+	tofu_msg_put(&msg);
+	msg = expect_on(&s.side, s.channel, 6, TOFU_BYE_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
+	tofu_msg_put(&msg);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	ck_status(tofu_group_drain(s.side.group, PATIENCE_NS), TOFU_OK);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(an_answer_before_its_bye_does_not_keep_the_channel)
+{
+	struct served s;
+	struct tofu_header ours;
+	tofu_msg *msg;
+
+	serve_raw(&s, _i, NULL);
+	ours = say(&s.side, s.channel, TOFU_BYE_REQUEST, 0, NULL);
+	say(&s.side, s.channel, TOFU_BYE_RESPONSE, 5, NULL);
+	raw_expect(&s.peer, TOFU_BYE_REQUEST);
+	raw_expect(&s.peer, TOFU_BYE_RESPONSE);
+	raw_say(&s.peer, TOFU_BYE_REQUEST, 5, "");
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, ours.id, "");
+	msg = expect_peer(&s.side, TOFU_BYE_REQUEST);
+	tofu_msg_put(&msg);
+	msg = expect_peer(&s.side, TOFU_BYE_RESPONSE);
+	tofu_msg_put(&msg);
+	expect_closed(&s.side, s.channel, HELLO_ID);
+	served_end(&s);
+}
+END_TEST
+
+/* TCP that takes nothing any more, for now or for ever. */
+
+enum sending { PASSES, BLOCKS, FAILS };
+
+static struct tofu_transport mute_tcp;
+static atomic_int sending;
+
+static enum tofu_status mute_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
+                                  unsigned *want)
+{
+	if (atomic_load(&sending) == PASSES)
+		return tofu_tcp()->send(link, iov, count, done, want);
+	*want = TOFU_READABLE;
+	return atomic_load(&sending) == BLOCKS ? TOFU_WOULD_BLOCK : TOFU_PEER_DISCONNECTED;
+}
+
+/* It has called a raw peer, which answered. */
+struct muted {
+	struct side side;
+	struct raw peer;
+	intptr_t listener;
+	struct tofu_header hello;
+};
+
+static void mute_open(struct muted *s, enum sending from_now_on, const struct tofu_options *or_null)
+{
+	char real[128], address[160];
+	tofu_msg *msg;
+
+	atomic_store(&sending, PASSES);
+	mute_tcp = *tofu_tcp();
+	mute_tcp.scheme = "mute";
+	mute_tcp.send = mute_send;
+	s->side = side_in(engine_up(or_null));
+	ck_status(tofu_engine_register(s->side.engine, &mute_tcp), TOFU_OK);
+	s->listener = raw_listen(OVER_TCP, real, sizeof real);
+	(void)snprintf(address, sizeof address, "mute|%s", path_of(real));
+	s->hello = call(&s->side, address, "hello");
+	raw_accept(&s->peer, s->listener);
+	raw_expect(&s->peer, TOFU_HELLO_REQUEST);
+	raw_say(&s->peer, TOFU_HELLO_RESPONSE, s->hello.id, "");
+	msg = expect_peer(&s->side, TOFU_HELLO_RESPONSE);
+	tofu_msg_put(&msg);
+	atomic_store(&sending, (int)from_now_on);
+}
+
+static void mute_close(struct muted *s)
+{
+	raw_hang_up(&s->peer, TOFU_CLOSE_ORDERLY);
+	tofu_socket_close(s->listener, TOFU_CLOSE_ORDERLY);
+	engine_down(s->side.engine);
+}
+
+START_TEST(what_comes_back_is_in_order_when_a_bye_lies_between)
+{
+	static const int opcodes[] = { TOFU_REQUEST, TOFU_BYE_REQUEST, TOFU_REQUEST, TOFU_BYE_RESPONSE, TOFU_SIGNAL };
+	struct muted s;
+	tofu_msg *msg;
+
+	mute_open(&s, BLOCKS, NULL);
+	raw_say(&s.peer, TOFU_BYE_REQUEST, 5, "");
+	msg = expect_peer(&s.side, TOFU_BYE_REQUEST);
+	tofu_msg_put(&msg);
+	for (size_t i = 0; i < 5; i++)
+		say(&s.side, s.hello.channel, opcodes[i], 1000 + i, NULL);
+	say(&s.side, s.hello.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	for (size_t i = 0; i < 5; i++) {
+		msg = expect_on(&s.side, s.hello.channel, 1000 + i, opcodes[i], TOFU_ORIGIN_ENGINE,
+		                TOFU_CHANNEL_CLOSED);
+		tofu_msg_put(&msg);
+	}
+	expect_closed(&s.side, s.hello.channel, s.hello.id);
+	mute_close(&s);
+}
+END_TEST
+
+START_TEST(a_bye_that_cannot_be_written_ends_by_its_time_out)
+{
+	struct tofu_options options;
+	struct tofu_header bye;
+	struct muted s;
+	tofu_msg *msg;
+
+	tofu_options_init(&options, sizeof options);
+	options.bye_timeout_ms = 100;
+	mute_open(&s, BLOCKS, &options);
+	bye = say(&s.side, s.hello.channel, TOFU_BYE_REQUEST, 0, NULL);
+	msg = expect_on(&s.side, s.hello.channel, bye.id, TOFU_BYE_REQUEST, TOFU_ORIGIN_ENGINE, TOFU_TIMEOUT);
+	tofu_msg_put(&msg);
+	expect_end(&s.side, s.hello.channel, s.hello.id, TOFU_TIMEOUT);
+	mute_close(&s);
+}
+END_TEST
+
+START_TEST(a_bye_that_nobody_answers_ends_by_its_time_out)
+{
+	struct tofu_options options;
+	struct served s;
+
+	tofu_options_init(&options, sizeof options);
+	options.bye_timeout_ms = 100;
+	serve_raw(&s, _i, &options);
+	say(&s.side, s.channel, TOFU_BYE_REQUEST, 0, NULL);
+	raw_expect(&s.peer, TOFU_BYE_REQUEST);
+	expect_end(&s.side, s.channel, HELLO_ID, TOFU_TIMEOUT);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_byesignal_of_the_peer_is_its_end)
+{
+	struct served s;
+
+	serve_raw(&s, _i, NULL);
+	raw_say(&s.peer, TOFU_BYE_SIGNAL, 9, "ignored");
+	expect_end(&s.side, s.channel, HELLO_ID, TOFU_PEER_DISCONNECTED);
+	ck_assert_uint_eq(stats_of(s.side.engine).frames_refused, 0);
+	expect_silence(&s.side);
+	served_end(&s);
+}
+END_TEST
+
+START_TEST(a_hello_that_the_peer_refuses_by_a_byesignal_is_answered)
+{
+	struct side side = side_in(engine_up(NULL));
+	char address[300];
+	intptr_t listener = raw_listen(_i, address, sizeof address);
+	struct tofu_header hello = call(&side, address, "hello");
+	struct raw peer;
+	tofu_msg *msg;
+
+	raw_accept(&peer, listener);
+	raw_expect(&peer, TOFU_HELLO_REQUEST);
+	raw_say(&peer, TOFU_BYE_SIGNAL, 9, "no");
+	msg = expect_on(&side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE,
+	                TOFU_PEER_DISCONNECTED);
+	tofu_msg_put(&msg);
+	expect_end(&side, hello.channel, hello.id, TOFU_PEER_DISCONNECTED);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	if (_i == OVER_UDS)
+		os_file_remove(path_of(address));
+	engine_down(side.engine);
+}
+END_TEST
+
+START_TEST(a_hello_that_the_peer_never_answers_ends_by_the_handshake_time)
+{
+	struct tofu_options options;
+	struct side side;
+	char address[300];
+	intptr_t listener = raw_listen(_i, address, sizeof address);
+	struct tofu_header hello;
+	struct raw peer;
+	tofu_msg *msg;
+
+	tofu_options_init(&options, sizeof options);
+	options.handshake_timeout_ms = 100;
+	side = side_in(engine_up(&options));
+	hello = call(&side, address, "hello");
+	raw_accept(&peer, listener);
+	raw_expect(&peer, TOFU_HELLO_REQUEST);
+	msg = expect_on(&side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_TIMEOUT);
+	tofu_msg_put(&msg);
+	expect_end(&side, hello.channel, hello.id, TOFU_TIMEOUT);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	if (_i == OVER_UDS)
+		os_file_remove(path_of(address));
+	engine_down(side.engine);
+}
+END_TEST
+
+/* A peer may stop reading and go on sending, as one on a Unix socket that has shut down its receiving side. */
+START_TEST(a_peer_that_reads_no_more_is_heard_to_its_end)
+{
+	struct tofu_header lost;
+	struct muted s;
+	tofu_msg *msg;
+
+	mute_open(&s, FAILS, NULL);
+	lost = say(&s.side, s.hello.channel, TOFU_SIGNAL, 0, "lost");
+	for (uint64_t i = 0; i < 10; i++) { /* one after the other: the channel has to wait for each */
+		raw_number(&s.peer, i, 1000);
+		msg = expect_peer(&s.side, TOFU_SIGNAL);
+		ck_assert_uint_eq(number_of(msg), i);
+		tofu_msg_put(&msg);
+	}
+	raw_half_close(&s.peer);
+	msg = expect_on(&s.side, s.hello.channel, lost.id, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_PEER_DISCONNECTED);
+	tofu_msg_put(&msg);
+	expect_end(&s.side, s.hello.channel, s.hello.id, TOFU_PEER_DISCONNECTED);
+	mute_close(&s);
+}
+END_TEST
+
+START_TEST(a_channel_that_cannot_send_is_ended_by_a_byesignal)
+{
+	struct tofu_header lost;
+	struct muted s;
+	tofu_msg *msg;
+
+	mute_open(&s, FAILS, NULL);
+	lost = say(&s.side, s.hello.channel, TOFU_SIGNAL, 0, "lost");
+	say(&s.side, s.hello.channel, TOFU_BYE_SIGNAL, 0, NULL);
+	msg = expect_on(&s.side, s.hello.channel, lost.id, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
+	tofu_msg_put(&msg);
+	expect_closed(&s.side, s.hello.channel, s.hello.id);
+	mute_close(&s);
+}
+END_TEST
+
+START_TEST(no_frame_behind_a_bye_response_is_delivered_by_a_channel_that_cannot_send)
+{
+	struct tofu_header lost;
+	struct muted s;
+	tofu_msg *msg;
+
+	mute_open(&s, FAILS, NULL);
+	lost = say(&s.side, s.hello.channel, TOFU_SIGNAL, 0, "lost");
+	raw_say(&s.peer, TOFU_BYE_RESPONSE, 9, "");
+	raw_say(&s.peer, TOFU_REQUEST, 10, "too late");
+	msg = expect_peer(&s.side, TOFU_BYE_RESPONSE);
+	tofu_msg_put(&msg);
+	msg = expect_on(&s.side, s.hello.channel, lost.id, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_PROTOCOL_VIOLATION);
+	tofu_msg_put(&msg);
+	expect_end(&s.side, s.hello.channel, s.hello.id, TOFU_PROTOCOL_VIOLATION);
+	ck_assert_uint_eq(stats_of(s.side.engine).frames_refused, 1);
+	mute_close(&s);
+}
+END_TEST
+
 /* As the Zig library does when it has its answer. */
 START_TEST(a_peer_that_resets_after_our_bye_response_is_a_clean_end)
 {
@@ -500,7 +831,7 @@ struct in_state {
 	char address[300];
 	uint16_t channel;
 	uint64_t id;
-	uint64_t unsent; /* a hello that has not gone out */
+	bool greeted; /* the peer has spoken: the engine owes no answer to the hello */
 	int descriptors;
 };
 
@@ -539,12 +870,10 @@ static void reach(struct in_state *s, enum state state, int transport)
 	case RESOLVING:
 		slow_hold();
 		call_by(s, "slow");
-		s->unsent = 1;
 		eventually(slow_waiting() > 0 && stats_of(s->side.engine).channels_resolving == 1);
 		break;
 	case CONNECTING:
 		call_by(s, "stuck");
-		s->unsent = 1;
 		eventually(stats_of(s->side.engine).channels_connecting == 1);
 		break;
 	case CALLED: /* connected, no word of the peer yet */
@@ -554,6 +883,7 @@ static void reach(struct in_state *s, enum state state, int transport)
 			raw_say(&s->peer, TOFU_HELLO_RESPONSE, s->id, "");
 			msg = expect_peer(&s->side, TOFU_HELLO_RESPONSE);
 			tofu_msg_put(&msg);
+			s->greeted = true;
 		}
 		break;
 	case ACCEPTED:
@@ -571,6 +901,7 @@ static void reach(struct in_state *s, enum state state, int transport)
 		call_raw(s, transport);
 		raw_say(&s->peer, TOFU_BYE_REQUEST, 5, "");
 		msg = expect_peer(&s->side, TOFU_BYE_REQUEST);
+		s->greeted = true;
 		if (state == LINGERING) {
 			answer(&s->side, &msg, TOFU_BYE_RESPONSE);
 			raw_expect(&s->peer, TOFU_BYE_RESPONSE);
@@ -594,12 +925,23 @@ static void leave(struct in_state *s)
 	eventually(os_descriptors() == s->descriptors);
 }
 
+/* A HelloRequest is answered, by the peer or by the engine. */
+static void engine_answers_hello(const struct in_state *s, enum tofu_status reason)
+{
+	tofu_msg *msg;
+
+	if (s->greeted)
+		return;
+	msg = expect_on(&s->side, s->channel, s->id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, reason);
+	ck_assert(says(msg, "hello"));
+	tofu_msg_put(&msg);
+}
+
 START_TEST(a_byesignal_in_each_state_gives_one_channel_closed)
 {
 	const enum state state = (enum state)(_i / OVER_NR);
 	struct in_state s;
 	enum tofu_status st;
-	tofu_msg *msg;
 
 	if (state == ACCEPTED) /* the application does not know its number yet */
 		return;
@@ -607,10 +949,7 @@ START_TEST(a_byesignal_in_each_state_gives_one_channel_closed)
 	st = try_say(&s.side, s.channel, TOFU_BYE_SIGNAL, 0, NULL);
 	/* A lingering one may be gone by now. */
 	must(st == TOFU_OK || (state == LINGERING && st == TOFU_CHANNEL_CLOSED), "%s", tofu_status_name(st));
-	if (s.unsent > 0) {
-		msg = expect_on(&s.side, s.channel, s.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
-		tofu_msg_put(&msg);
-	}
+	engine_answers_hello(&s, TOFU_CHANNEL_CLOSED);
 	expect_closed(&s.side, s.channel, s.id);
 	expect_silence(&s.side);
 	eventually(connections_of(s.side.engine) == 0);
@@ -629,10 +968,12 @@ START_TEST(a_peer_that_disconnects_in_each_state_gives_one_channel_closed)
 		return;
 	}
 	raw_hang_up(&s.peer, TOFU_CLOSE_ORDERLY);
-	if (state == LINGERING)
+	if (state == LINGERING) {
 		expect_closed(&s.side, s.channel, s.id);
-	else if (state != ACCEPTED)
+	} else if (state != ACCEPTED) {
+		engine_answers_hello(&s, TOFU_PEER_DISCONNECTED);
 		expect_end(&s.side, s.channel, s.id, TOFU_PEER_DISCONNECTED);
+	}
 	eventually(connections_of(s.side.engine) == 0);
 	expect_silence(&s.side);
 	leave(&s);
@@ -792,6 +1133,7 @@ static Suite *suite_of_close(void)
 	Suite *suite = suite_create("close");
 	TCase *bye = suite_case(suite, "bye", 30), *listener = suite_case(suite, "listener", 30);
 	TCase *abrupt = suite_case(suite, "abrupt", 60), *seen = suite_case(suite, "as the peer sees it", 60);
+	TCase *crossed = suite_case(suite, "byes of both", 30), *unanswered = suite_case(suite, "unanswered", 30);
 	TCase *states = suite_case(suite, "in every state", 60), *late_put = suite_case(suite, "late", 30);
 
 	over_add(bye, a_bye_of_the_caller_closes_both_ends, 1);
@@ -811,12 +1153,25 @@ static Suite *suite_of_close(void)
 	over_add(abrupt, a_peer_that_half_closes_is_heard_to_the_end, 1);
 	over_add(abrupt, whole_frames_before_a_cut_one_are_delivered, 1);
 	over_add(seen, our_bye_ends_with_fin, 1);
-	over_add(seen, our_answer_to_a_bye_ends_with_fin, 1);
+	over_add(seen, our_answer_to_a_bye_ends_with_fin_when_the_peer_has_ended, 1);
 	over_add(seen, a_large_answer_to_a_bye_arrives_before_the_end, 1);
 	over_add(seen, a_peer_that_answers_our_bye_but_never_closes_holds_us_up_for_a_second, 1);
 	over_add(seen, a_peer_that_says_bye_but_never_closes_holds_us_up_for_a_second, 1);
 	over_add(seen, a_peer_that_resets_after_our_bye_response_is_a_clean_end, 1);
 	over_need(seen, a_peer_that_resets_right_behind_its_bye_response_is_a_clean_end, OVER_UDS);
+	over_add(crossed, our_answer_is_written_when_the_answer_and_the_end_of_the_peer_came_first, 1);
+	over_add(crossed, the_end_of_a_peer_that_said_bye_counts_as_its_answer, 1);
+	over_add(crossed, a_second_bye_request_does_not_keep_the_channel, 1);
+	over_add(crossed, an_answer_before_its_bye_does_not_keep_the_channel, 1);
+	tcase_add_test(crossed, what_comes_back_is_in_order_when_a_bye_lies_between);
+	over_add(unanswered, a_bye_that_nobody_answers_ends_by_its_time_out, 1);
+	tcase_add_test(unanswered, a_bye_that_cannot_be_written_ends_by_its_time_out);
+	over_add(unanswered, a_byesignal_of_the_peer_is_its_end, 1);
+	tcase_add_test(unanswered, a_peer_that_reads_no_more_is_heard_to_its_end);
+	tcase_add_test(unanswered, a_channel_that_cannot_send_is_ended_by_a_byesignal);
+	tcase_add_test(unanswered, no_frame_behind_a_bye_response_is_delivered_by_a_channel_that_cannot_send);
+	over_add(unanswered, a_hello_that_the_peer_refuses_by_a_byesignal_is_answered, 1);
+	over_add(unanswered, a_hello_that_the_peer_never_answers_ends_by_the_handshake_time, 1);
 	over_add(states, a_byesignal_in_each_state_gives_one_channel_closed, STATE_NR);
 	over_add(states, a_peer_that_disconnects_in_each_state_gives_one_channel_closed, STATE_NR);
 	over_add(states, destroying_an_engine_in_each_state_leaves_nothing, STATE_NR);

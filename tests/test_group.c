@@ -583,6 +583,7 @@ START_TEST(drain_gives_timeout_while_the_peer_does_not_read)
 	struct raw peer;
 	struct tofu_header h = call(&side, address, NULL);
 	uint64_t end;
+	tofu_msg *msg;
 
 	raw_accept(&peer, listener);
 	raw_expect(&peer, TOFU_HELLO_REQUEST);
@@ -592,6 +593,8 @@ START_TEST(drain_gives_timeout_while_the_peer_does_not_read)
 	/* Given back is drained, too. */
 	raw_hang_up(&peer, TOFU_CLOSE_ABORT);
 	ck_status(tofu_group_drain(side.group, PATIENCE_NS), TOFU_OK);
+	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_PEER_DISCONNECTED);
+	tofu_msg_put(&msg);
 	must(expect_tail(&side, h.channel, h.id, end, TOFU_PEER_DISCONNECTED) < end, "nothing came back");
 	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
 	if (_i == OVER_UDS)

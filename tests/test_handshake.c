@@ -280,6 +280,8 @@ START_TEST(a_byesignal_refuses_a_caller)
 	accepted = tofu_msg_header(msg)->channel;
 	answer(&server, &msg, TOFU_BYE_SIGNAL);
 	expect_closed(&server, accepted, h.id);
+	msg = expect_on(&client, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_PEER_DISCONNECTED);
+	tofu_msg_put(&msg);
 	expect_end(&client, h.channel, h.id, TOFU_PEER_DISCONNECTED);
 	expect_silence(&client);
 	expect_silence(&server);

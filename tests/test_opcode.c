@@ -42,9 +42,9 @@ START_TEST(role_and_type_are_what_the_name_says)
 }
 END_TEST
 
-START_TEST(bye_signal_and_welcome_do_not_travel)
+START_TEST(welcomes_do_not_travel)
 {
-	bool stays = _i == TOFU_BYE_SIGNAL || _i == TOFU_WELCOME_REQUEST || _i == TOFU_WELCOME_RESPONSE;
+	bool stays = _i == TOFU_WELCOME_REQUEST || _i == TOFU_WELCOME_RESPONSE;
 
 	ck_assert_int_eq(tofu_opcode_rule((unsigned)_i)->travels, !stays);
 }
@@ -116,7 +116,7 @@ static Suite *suite_of_opcode(void)
 
 	tcase_add_loop_test(tc, every_opcode_has_its_name, 0, OPCODE_NR);
 	tcase_add_loop_test(tc, role_and_type_are_what_the_name_says, 0, OPCODE_NR);
-	tcase_add_loop_test(tc, bye_signal_and_welcome_do_not_travel, 0, OPCODE_NR);
+	tcase_add_loop_test(tc, welcomes_do_not_travel, 0, OPCODE_NR);
 	tcase_add_loop_test(tc, applications_post_all_but_welcome_response, 0, OPCODE_NR);
 	tcase_add_loop_test(tc, a_request_is_answered_by_its_response_and_a_signal_by_a_signal, 0, OPCODE_NR);
 	tcase_add_test(tc, other_numbers_are_no_opcodes);

@@ -163,7 +163,7 @@ static void follow(struct story *t, struct tofu_verdict v)
 	case TOFU_AWAIT_END:
 		rule(t, all_is_said(t));
 		rule(t, !t->answer_heard && !t->end_heard);
-		rule(t, !t->asked_posted || t->frames_heard == 0); /* its answer to our bye has longer than that */
+		rule(t, !t->asked_posted); /* its answer to our bye has longer than that */
 		t->writable = false;
 		t->waits = true;
 		break;
@@ -288,11 +288,11 @@ static void rules(const struct story *t)
 	/* A close never hangs: who waits for the peer only does so for a limited time. */
 	if (ours_done || t->answer_written || t->end_heard || !t->writable)
 		rule(t, t->waits || due != TOFU_NOTHING_DUE);
-	/* A hello is due until the peer has spoken. */
-	rule(t, (due == TOFU_HELLO_DUE) == (t->frames_heard == 0));
+	/* A hello is due until the peer has spoken, unless the linger time bounds the rest anyway. */
+	rule(t, (due == TOFU_HELLO_DUE) == (t->frames_heard == 0 && !t->answer_written && !t->cut));
 	/* A bye is due: the answer to our ByeRequest; of us, when the peer has ended its stream. */
-	if (t->frames_heard > 0)
-		rule(t, (due == TOFU_BYE_DUE) == (t->end_heard || (t->asked_posted && !t->answer_heard)));
+	if (due != TOFU_HELLO_DUE)
+		rule(t, (due == TOFU_BYE_DUE) == (!t->cut && (t->end_heard || (t->asked_posted && !t->answer_heard))));
 	/* FIN waits for the peer's last word. */
 	rule(t, !t->shut_down || t->answer_heard || t->end_heard);
 	/* Open means that an ordinary message may be written, whatever was said. */

@@ -223,6 +223,8 @@ START_TEST(poster_whose_writing_fails_gets_the_message_back_like_anybody)
 	last = post_until_through(&side, hello.channel, TOFU_SIGNAL);
 	ck_assert_uint_eq(wakes, 1);
 	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY); /* its end is what the engine reads on to */
+	msg = expect_on(&side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_SEND_FAILED);
+	tofu_msg_put(&msg);
 	msg = expect_on(&side, hello.channel, last, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_SEND_FAILED);
 	tofu_msg_put(&msg);
 	expect_end(&side, hello.channel, hello.id, TOFU_SEND_FAILED);
@@ -293,10 +295,10 @@ static void put_in_the_way(enum obstacle what, struct tofu_engine *e, struct tof
 
 	switch (what) {
 	case IN_ANOTHER_STATE:
-		c->state = TOFU_CHAN_ASKED;
+		c->session.heard |= TOFU_ASKED;
 		break;
 	case LAST_WORD_SAID:
-		c->last_word = TOFU_BYE_ASKED;
+		c->session.queued |= TOFU_ASKED;
 		break;
 	case SOMETHING_UNSENT:
 		tofu_chan_queue(&e->reactor, &c->unsent, other);
@@ -340,8 +342,8 @@ static void put_in_the_way(enum obstacle what, struct tofu_engine *e, struct tof
 /* All as it was. The engine's thread sleeps: it was never woken. */
 static void clear_the_way(struct tofu_engine *e, struct tofu_chan *c)
 {
-	c->state = TOFU_CHAN_OPEN;
-	c->last_word = TOFU_MORE_TO_SAY;
+	c->session.heard &= TOFU_SPOKE;
+	c->session.queued = 0;
 	c->send_want = 0;
 	(void)tofu_chan_unqueue(&e->reactor, &c->unsent);
 	tofu_list_remove(&c->dirty);

@@ -63,7 +63,6 @@ static const struct wrong_frame wrong_frames[] = {
 	{ "opcode 13",                       13,                                       0, 1 },
 	{ "opcode 14",                       14,                                       0, 1 },
 	{ "opcode 15",                       15,                                       0, 1 },
-	{ "a ByeSignal",                     TOFU_BYE_SIGNAL,                          0, 1 },
 	{ "a WelcomeRequest",                TOFU_WELCOME_REQUEST,                     0, 1 },
 	{ "a WelcomeResponse",               TOFU_WELCOME_RESPONSE,                    0, 1 },
 	{ "origin engine",                   TOFU_SIGNAL | RAW_ENGINE,                 0, 1 },
@@ -76,6 +75,8 @@ static const struct wrong_frame wrong_frames[] = {
 	{ "more on a ByeRequest",            TOFU_BYE_REQUEST | RAW_MORE,              0, 1 },
 	{ "more on a ByeResponse",           TOFU_BYE_RESPONSE | RAW_MORE,             0, 1 },
 	{ "more on a HelloRequest",          TOFU_HELLO_REQUEST | RAW_MORE,            0, 1 },
+	{ "more on a ByeSignal",             TOFU_BYE_SIGNAL | RAW_MORE,               0, 1 },
+	{ "a ByeSignal of an engine",        TOFU_BYE_SIGNAL | RAW_ENGINE,             0, 1 },
 	{ "a second HelloRequest",           TOFU_HELLO_REQUEST,                       0, 1 },
 	{ "a HelloResponse of a caller",     TOFU_HELLO_RESPONSE,                      0, 1 },
 };
@@ -88,7 +89,6 @@ static const struct wrong_frame wrong_firsts[] = {
 	{ "a HelloResponse",                 TOFU_HELLO_RESPONSE,                      0, 1 },
 	{ "a ByeRequest",                    TOFU_BYE_REQUEST,                         0, 1 },
 	{ "a ByeResponse",                   TOFU_BYE_RESPONSE,                        0, 1 },
-	{ "a ByeSignal",                     TOFU_BYE_SIGNAL,                          0, 1 },
 	{ "a HelloRequest with more",        TOFU_HELLO_REQUEST | RAW_MORE,            0, 1 },
 	{ "a HelloRequest of an engine",     TOFU_HELLO_REQUEST | RAW_ENGINE,          0, 1 },
 	{ "a HelloRequest with a status",    TOFU_HELLO_REQUEST,                       1, 1 },
@@ -173,11 +173,14 @@ START_TEST(a_wrong_answer_ends_the_callers_channel)
 	struct raw peer;
 	char address[300];
 	intptr_t listener = raw_listen(transport, address, sizeof address);
+	tofu_msg *msg;
 
 	h = call(&side, address, "hello");
 	raw_accept(&peer, listener);
 	raw_expect(&peer, TOFU_HELLO_REQUEST);
 	raw_send(&peer, &frame);
+	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_PROTOCOL_VIOLATION);
+	tofu_msg_put(&msg);
 	expect_end(&side, h.channel, h.id, TOFU_PROTOCOL_VIOLATION);
 	expect_silence(&side);
 	must(os_read_to_end(peer.socket, PATIENCE_NS) != OS_NOT_THE_END, "%s: the connection is still there", w->what);

@@ -60,13 +60,14 @@ struct tofu_options {
 	uint32_t max_channels;         /* open at once, listeners counted; default and most 65534 */
 	uint32_t send_queue_max;       /* messages waiting per channel; default 1024, 1..32767 */
 	uint64_t send_queue_max_bytes; /* the same in bytes on the wire; default 8 MiB, most 512 MiB - 1; one always fits */
-	uint32_t handshake_timeout_ms; /* to say hello once accepted, and to resolve and connect; default 10000 */
+	uint32_t handshake_timeout_ms; /* to resolve and connect; for the answer to a hello; to say hello once accepted; default 10000 */
 	uint32_t idle_timeout_ms;      /* a connection with no byte either way for so long ends; default: never */
 	enum tofu_poller_kind poller;  /* default TOFU_POLLER_AUTO */
 	tofu_log_fn *log;              /* default NULL: silence */
 	void *log_context;             /* handed to log */
 	uint32_t channel_share_percent; /* messages of one channel that the application has not put back or posted: at most
 	                                   so much of what is free in the pool, then it is not read; default 100, most 100000 */
+	uint32_t bye_timeout_ms;       /* for the answer to a ByeRequest; default: handshake_timeout_ms */
 };
 /* clang-format on */
 

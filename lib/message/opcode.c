@@ -19,7 +19,7 @@ static const struct tofu_opcode_rule rules[] = {
 	[TOFU_HELLO_RESPONSE]   = { "HelloResponse",   KIND(HELLO, RESPONSE),    true,   true,  NONE },
 	[TOFU_BYE_REQUEST]      = { "ByeRequest",      KIND(BYE, REQUEST),       true,   true,  TOFU_BYE_RESPONSE },
 	[TOFU_BYE_RESPONSE]     = { "ByeResponse",     KIND(BYE, RESPONSE),      true,   true,  NONE },
-	[TOFU_BYE_SIGNAL]       = { "ByeSignal",       KIND(BYE, SIGNAL),        false,  true,  NONE },
+	[TOFU_BYE_SIGNAL]       = { "ByeSignal",       KIND(BYE, SIGNAL),        true,   true,  NONE }, /* from others only */
 	[TOFU_WELCOME_REQUEST]  = { "WelcomeRequest",  KIND(WELCOME, REQUEST),   false,  true,  TOFU_WELCOME_RESPONSE },
 	[TOFU_WELCOME_RESPONSE] = { "WelcomeResponse", KIND(WELCOME, RESPONSE),  false,  false, NONE },
 };

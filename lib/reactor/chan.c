@@ -31,22 +31,18 @@ const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
 	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_HANDSHAKE },
 	[TOFU_CHAN_LISTENING]  = { "listening",  TO(CLOSING),                                             false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_ACCEPTED]   = { "accepted",   TO(OPEN) | TO(CLOSING),                                  false, true,  TOFU_TIMER_HANDSHAKE },
-	[TOFU_CHAN_OPEN]       = { "open",       TO(ASKING) | TO(ASKED) | TO(FINISHING) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),
+	[TOFU_CHAN_OPEN]        = { "open",        TO(LEAVING) | TO(LINGERING) | TO(PARTED) | TO(CLOSING),  true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_LEAVING]     = { "leaving",     TO(LINGERING) | TO(HALF_CLOSED) | TO(PARTED) | TO(CLOSING),
 	                                                                                                  true,  true,  TOFU_TIMER_IDLE },
-	[TOFU_CHAN_ASKING]     = { "asking",     TO(CROSSED) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),   true,  true,  TOFU_TIMER_IDLE },
-	[TOFU_CHAN_ASKED]      = { "asked",      TO(CROSSED) | TO(FINISHING) | TO(FINISHED) | TO(PARTED) | TO(CLOSING),
-	                                                                                                  true,  true,  TOFU_TIMER_IDLE },
-	[TOFU_CHAN_CROSSED]    = { "crossed",    TO(ASKING) | TO(ANSWERED) | TO(PARTED) | TO(CLOSING),    true,  true,  TOFU_TIMER_IDLE },
-	[TOFU_CHAN_ANSWERED]   = { "answered",   TO(FINISHED) | TO(PARTED) | TO(CLOSING),                 true,  true,  TOFU_TIMER_IDLE },
-	[TOFU_CHAN_FINISHING]  = { "finishing",  TO(FINISHED) | TO(CLOSING),                              false, true,  TOFU_TIMER_LINGER },
-	[TOFU_CHAN_FINISHED]   = { "finished",   TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
-	[TOFU_CHAN_PARTED]     = { "parted",     TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
+	[TOFU_CHAN_LINGERING]   = { "lingering",   TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
+	[TOFU_CHAN_HALF_CLOSED] = { "half-closed", TO(CLOSING),                                             true,  false, TOFU_TIMER_NONE },
+	[TOFU_CHAN_PARTED]      = { "parted",      TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
 	[TOFU_CHAN_CLOSING]    = { "closing",    TO(CLOSED),                                              false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_CLOSED]     = { "closed",     0,                                                       false, false, TOFU_TIMER_NONE },
 };
 /* clang-format on */
 
-static void start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
+void tofu_chan_start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
 {
 	if (r->timer_ns[kind] != 0)
 		tofu_timer_start(r, c, kind, r->now_ns + r->timer_ns[kind]);
@@ -82,7 +78,8 @@ void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_
 		return;
 	if (tofu_chan_rules[from].timer != TOFU_TIMER_NONE)
 		tofu_timer_stop(r, c, tofu_chan_rules[from].timer);
-	start_timer(r, c, tofu_chan_rules[next].timer);
+	if (tofu_chan_rules[next].timer != TOFU_TIMER_NONE)
+		tofu_chan_start_timer(r, c, tofu_chan_rules[next].timer);
 }
 
 void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c)
@@ -94,12 +91,57 @@ void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c)
 void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (tofu_chan_rules[c->state].timer == TOFU_TIMER_IDLE)
-		start_timer(r, c, TOFU_TIMER_IDLE);
+		tofu_chan_start_timer(r, c, TOFU_TIMER_IDLE);
+	else if (c->state == TOFU_CHAN_PARTED) /* a peer that goes on sending is read on */
+		tofu_chan_start_timer(r, c, TOFU_TIMER_LINGER);
 }
 
-void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c)
+static void run_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind, bool runs)
 {
-	start_timer(r, c, tofu_chan_rules[c->state].timer);
+	if (!runs)
+		tofu_timer_stop(r, c, kind);
+	else if (tofu_timers_deadline(&c->deadlines, kind) == 0)
+		tofu_chan_start_timer(r, c, kind);
+}
+
+void tofu_chan_bound(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	enum tofu_due due = tofu_session_due(&c->session);
+
+	run_timer(r, c, TOFU_TIMER_HANDSHAKE, due == TOFU_HELLO_DUE);
+	run_timer(r, c, TOFU_TIMER_BYE, due == TOFU_BYE_DUE);
+}
+
+static enum tofu_chan_state state_after(const struct tofu_chan *c, enum tofu_next next)
+{
+	switch (next) {
+	case TOFU_GO_ON:
+		return c->state == TOFU_CHAN_OPEN && !tofu_session_is_open(&c->session) ? TOFU_CHAN_LEAVING : c->state;
+	case TOFU_AWAIT_END:
+	case TOFU_SHUT_DOWN:
+		return TOFU_CHAN_LINGERING;
+	case TOFU_READ_ON:
+		return TOFU_CHAN_PARTED;
+	case TOFU_WRITE_ON:
+		return TOFU_CHAN_HALF_CLOSED;
+	case TOFU_END:
+		return TOFU_CHAN_CLOSING;
+	}
+	return c->state;
+}
+
+void tofu_chan_follow(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_verdict v)
+{
+	enum tofu_chan_state next = state_after(c, v.next);
+
+	if (next == TOFU_CHAN_CLOSING) {
+		tofu_chan_close(r, c, v.reason);
+		return;
+	}
+	if (next != c->state)
+		tofu_chan_move(r, c, next);
+	tofu_chan_bound(r, c);
+	tofu_chan_touch(r, c); /* what it wants of the poller may be another thing now; our side may be to shut down */
 }
 
 static void pause_for(struct tofu_reactor *r, struct tofu_chan *c)
@@ -237,19 +279,53 @@ struct tofu_msg *tofu_chan_unqueue(struct tofu_reactor *r, struct tofu_msg_queue
 	return m;
 }
 
-static void give_back_all(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg_queue *q)
+void tofu_chan_keep_hello(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
-	struct tofu_msg *m;
-
-	while ((m = tofu_chan_unqueue(r, q)) != NULL)
-		tofu_chan_give_back(r, c, m, c->why);
+	c->hello = m;
+	r->queued++; /* as one that waits to be sent: it must not be the message that its answer waits for */
 }
 
+struct tofu_msg *tofu_chan_take_hello(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_msg *m = c->hello;
+
+	c->hello = NULL;
+	if (m != NULL)
+		r->queued--;
+	return m;
+}
+
+static void give_back_up_to(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg_queue *q, size_t left)
+{
+	while (q->count > left)
+		tofu_chan_give_back(r, c, tofu_chan_unqueue(r, q), c->why);
+}
+
+/* In the order in which they were posted: a ByeResponse is sent before what was posted behind a ByeRequest, and is held. */
 static void return_unsent(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	give_back_all(r, c, &c->unsent);
-	give_back_all(r, c, &c->held);
+	if (c->held_before > 0) {
+		give_back_up_to(r, c, &c->unsent, 1);
+		give_back_up_to(r, c, &c->held, c->held.count - c->held_before);
+		c->held_before = 0;
+	}
+	give_back_up_to(r, c, &c->unsent, 0);
+	give_back_up_to(r, c, &c->held, 0);
 	c->sent = 0;
+}
+
+/* A HelloRequest was written, and nothing answered it: the engine does, so that nobody waits for an answer for ever. */
+static void answer_hello(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	struct tofu_msg *m = tofu_chan_take_hello(r, c);
+
+	if (m == NULL)
+		return;
+	m->header.opcode = TOFU_HELLO_RESPONSE;
+	m->header.channel = c->number;
+	m->header.origin = TOFU_ORIGIN_ENGINE;
+	m->header.status = (uint8_t)c->why;
+	tofu_reactor_give(r, tofu_chan_group(c), m);
 }
 
 void tofu_chan_release(struct tofu_reactor *r, struct tofu_chan *c)
@@ -298,6 +374,7 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 	if (c->welcome != NULL)
 		tofu_chan_give_back(r, c, c->welcome, c->why);
 	c->welcome = NULL;
+	answer_hello(r, c);
 	return_unsent(r, c);
 	said = say_closed(r, c);
 	tofu_registry_forget(&r->engine->registry, c, known(c));

@@ -17,6 +17,7 @@
 #include "reactor/gate.h"
 #include "reactor/list.h"
 #include "reactor/poller.h"
+#include "reactor/session.h"
 #include "reactor/timers.h"
 
 struct tofu_group;
@@ -25,22 +26,20 @@ struct tofu_lookup;
 struct tofu_reactor;
 
 /*
- * The life of a channel (the table in chan.c is the law, and a test walks it):
+ * The states of a channel's link. The table in chan.c is the law, and a test walks it. What the two sides have said to each
+ * other is not here: that is the session's (session.h), whose verdicts move an open link on.
  *
- *   NEW -> RESOLVING -> LISTENING                                              a listener
- *   NEW -> RESOLVING -> CONNECTING -> OPEN                                     a connection that was asked for
- *   NEW -> ACCEPTED -> OPEN                                                    a connection that came in
+ *   NEW -> RESOLVING -> LISTENING                                a listener
+ *   NEW -> RESOLVING -> CONNECTING -> OPEN                       a connection that was asked for
+ *   NEW -> ACCEPTED -> OPEN                                      a connection that came in, and has said hello
  *
- *   OPEN -> ASKING     our ByeRequest is out; the peer's answer is due
- *   OPEN -> ASKED      the peer's ByeRequest came; our answer is owed
- *           CROSSED    both: an answer is due and one is owed
- *           ANSWERED   the peer has answered, and has nothing more to say; ours is still owed
- *           FINISHING  our answer is out and our side shut down; the peer's end is awaited
- *           FINISHED   the peer has answered and our side is shut down; its end is awaited, and nothing else
- *           PARTED     nothing can be sent any more; what had arrived is read to the end
+ *   OPEN -> LEAVING      a bye was sent or received; both directions are open
+ *           LINGERING    our last frame is out; the peer's end is awaited
+ *           HALF_CLOSED  the peer's end is here; the answer that we owe is awaited, and written
+ *           PARTED       nothing can be written any more; what the peer sends is read to its end
  *
- *   any -> CLOSING     the link is closed; messages on their way here are awaited, to be given back
- *   CLOSING -> CLOSED  channel_closed is said; the slot is free once nothing refers to it
+ *   any -> CLOSING       the link is closed; messages on their way here are awaited, to be given back
+ *   CLOSING -> CLOSED    channel_closed is said; the slot is free once nothing refers to it
  */
 enum tofu_chan_state {
 	TOFU_CHAN_NEW,
@@ -49,12 +48,9 @@ enum tofu_chan_state {
 	TOFU_CHAN_LISTENING,
 	TOFU_CHAN_ACCEPTED,
 	TOFU_CHAN_OPEN,
-	TOFU_CHAN_ASKING,
-	TOFU_CHAN_ASKED,
-	TOFU_CHAN_CROSSED,
-	TOFU_CHAN_ANSWERED,
-	TOFU_CHAN_FINISHING,
-	TOFU_CHAN_FINISHED,
+	TOFU_CHAN_LEAVING,
+	TOFU_CHAN_LINGERING,
+	TOFU_CHAN_HALF_CLOSED,
 	TOFU_CHAN_PARTED,
 	TOFU_CHAN_CLOSING,
 	TOFU_CHAN_CLOSED
@@ -83,9 +79,6 @@ struct tofu_dial {
 	struct tofu_sockaddr addresses[];
 };
 
-/** What has been queued that ends the sending side. */
-enum tofu_last_word { TOFU_MORE_TO_SAY, TOFU_BYE_ASKED, TOFU_BYE_ANSWERED };
-
 /** An operation is called again when TOFU_TIMER_RETRY ends: a bit beside TOFU_READABLE and TOFU_WRITABLE. */
 enum { TOFU_AFTER_PAUSE = 4 };
 
@@ -103,9 +96,9 @@ struct tofu_chan {
 	struct tofu_link link;
 	const struct tofu_transport *transport; /* of link; known once the address is */
 	enum tofu_chan_state state;             /* written by tofu_chan_move() only */
+	struct tofu_session session;            /* what was said on it */
 	enum tofu_status why;                   /* what ended it */
 	uint16_t number;
-	bool accepted;                 /* it came in through a listener */
 	bool watched;                  /* the poller has it */
 	bool fin_sent;                 /* our side is shut down */
 	bool reads_on;                 /* there may be more to read that no poller sees */
@@ -116,14 +109,15 @@ struct tofu_chan {
 	uint64_t opening_id;        /* of the Hello or Welcome */
 	struct tofu_msg *welcome;   /* the WelcomeRequest until it is answered */
 	struct tofu_msg *farewell;  /* the channel_closed notice, made beforehand so that it cannot fail */
+	struct tofu_msg *hello;     /* the HelloRequest, written, until the peer says something */
 	struct tofu_lookup *lookup; /* its answer is awaited */
 	struct tofu_dial *dial;     /* what is dialled, or listened at */
 	struct tofu_leg *legs;      /* a listener's further sockets */
 
 	struct tofu_msg_queue unsent;
 	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
+	size_t held_before;         /* those of them that were posted before the ByeResponse at the end of unsent */
 	uint32_t sent;              /* bytes of the first unsent message that are out */
-	enum tofu_last_word last_word;
 	unsigned send_want;    /* what the transport waits for to go on sending, or TOFU_AFTER_PAUSE; 0: not stuck */
 	unsigned receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
 
@@ -163,13 +157,17 @@ void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_
 void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c);
 /** Bytes moved: the idle clock starts anew. */
 void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c);
-/** The state's timer starts anew. */
-void tofu_chan_more_time(struct tofu_reactor *r, struct tofu_chan *c);
 /**
  * An operation gave that status, and *want. True: it is to be called again, when *want holds; that includes a pause where
  * there is nothing to wait on, or where the system is short of memory: TOFU_AFTER_PAUSE. False: it has failed.
  */
 bool tofu_chan_again(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status, unsigned *want);
+/** Do what the session says. */
+void tofu_chan_follow(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_verdict v);
+/** Start the timers of what the peer owes, stop those of what it does not. */
+void tofu_chan_bound(struct tofu_reactor *r, struct tofu_chan *c);
+/** A timer starts, or starts anew. */
+void tofu_chan_start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind);
 /** Tell the poller what its state wants. */
 void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c);
 /** Stop watching and close the link, if there is one. The state stays. */
@@ -192,6 +190,11 @@ void tofu_chan_late(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 
 /** Tell its group that there is room again, now or when there is memory for it. */
 void tofu_chan_send_ready(struct tofu_reactor *r, struct tofu_chan *c);
+
+/** Its HelloRequest is written: it stays until the peer says something, for it may have to be answered here. */
+void tofu_chan_keep_hello(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
+/** The peer has answered, or is not to be asked any more: the message, or NULL. */
+struct tofu_msg *tofu_chan_take_hello(struct tofu_reactor *r, struct tofu_chan *c);
 
 /** A message waits in a queue of a channel, to be sent or to be given back. */
 void tofu_chan_queue(struct tofu_reactor *r, struct tofu_msg_queue *q, struct tofu_msg *m);

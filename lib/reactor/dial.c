@@ -108,6 +108,7 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 	dial_free(r, c);
 	c->receive_want = TOFU_READABLE;
 	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
+	tofu_chan_bound(r, c); /* the peer's answer is due from now on */
 	tofu_chan_touch(r, c);
 }
 
@@ -428,7 +429,7 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	}
 	tofu_registry_number(reg, c);
 	c->transport = listener->transport;
-	c->accepted = true;
+	tofu_session_begin(&c->session, true);
 	c->receive_want = TOFU_READABLE;
 	atomic_store_explicit(&c->group, g, memory_order_relaxed);
 	tofu_list_append(&g->channels, &c->of_group);

@@ -51,6 +51,7 @@ static enum tofu_status effective_options(const struct tofu_options *from, struc
 	valid = fill_in(&o->send_queue_max, 1024, TOFU_GATE_MESSAGES_MAX) && valid;
 	valid = fill_in(&o->handshake_timeout_ms, 10000, UINT32_MAX) && valid;
 	valid = fill_in(&o->channel_share_percent, 100, 100000) && valid;
+	valid = fill_in(&o->bye_timeout_ms, o->handshake_timeout_ms, UINT32_MAX) && valid;
 	if (o->send_queue_max_bytes == 0)
 		o->send_queue_max_bytes = 8u << 20;
 	valid = o->send_queue_max_bytes <= TOFU_GATE_BYTES_MAX && valid;

@@ -36,6 +36,7 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 
 	r->now_ns = tofu_plat_now_ns();
 	r->timer_ns[TOFU_TIMER_HANDSHAKE] = o->handshake_timeout_ms * TOFU_NS_PER_MS;
+	r->timer_ns[TOFU_TIMER_BYE] = o->bye_timeout_ms * TOFU_NS_PER_MS;
 	r->timer_ns[TOFU_TIMER_LINGER] = TOFU_LINGER_MS * TOFU_NS_PER_MS;
 	r->timer_ns[TOFU_TIMER_IDLE] = o->idle_timeout_ms * TOFU_NS_PER_MS;
 	tofu_list_init(&r->groups);
@@ -438,12 +439,11 @@ static void retry(struct tofu_reactor *r, struct tofu_chan *c)
 }
 
 /* It is we who do not read: what is awaited may be here. */
-static bool has_more_time(const struct tofu_chan *c, enum tofu_timer kind)
+static bool has_more_time(const struct tofu_chan *c)
 {
-	bool all_said = kind == TOFU_TIMER_LINGER && c->state != TOFU_CHAN_PARTED;
 	bool reads = !tofu_list_linked(&c->starving) && c->receive_want != TOFU_AFTER_PAUSE;
 
-	return tofu_chan_rules[c->state].hears && !reads && !all_said;
+	return tofu_chan_rules[c->state].hears && !reads && c->state != TOFU_CHAN_LINGERING;
 }
 
 /*
@@ -452,8 +452,8 @@ static bool has_more_time(const struct tofu_chan *c, enum tofu_timer kind)
  */
 static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
 {
-	if (has_more_time(c, kind)) {
-		tofu_chan_more_time(r, c);
+	if (has_more_time(c)) {
+		tofu_chan_start_timer(r, c, kind);
 		return;
 	}
 	if (c->reads_on && c->reprieves < TOFU_REPRIEVES) {
@@ -468,12 +468,12 @@ static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer 
 	case TOFU_TIMER_CONNECT:
 		tofu_dial_overdue(r, c);
 		break;
-	case TOFU_TIMER_BYE:
 	case TOFU_TIMER_IDLE:
 		tofu_chan_close(r, c, TOFU_TIMEOUT);
 		break;
+	case TOFU_TIMER_BYE:
 	case TOFU_TIMER_LINGER:
-		tofu_receive_ended(r, c, TOFU_CHANNEL_CLOSED);
+		tofu_chan_follow(r, c, tofu_session_overdue(&c->session));
 		break;
 	case TOFU_TIMER_RETRY: /* judges nobody */
 	case TOFU_TIMER_NONE:
@@ -627,6 +627,7 @@ static void discard(void *context, struct tofu_chan *c)
 		c->transport->close(&c->link, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
 	tofu_msg_put(&c->welcome);
 	tofu_msg_put(&c->farewell);
+	tofu_msg_put(&c->hello);
 	tofu_msg_put(&c->partial);
 	tofu_msg_queue_put(&c->unsent);
 	tofu_msg_queue_put(&c->held);

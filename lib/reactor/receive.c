@@ -23,9 +23,9 @@
 
 /* What became of a piece of the stream. */
 enum cut {
-	CUT_ALL,   /* used up */
-	CUT_WAIT,  /* no message for the next frame; the channel starves */
-	CUT_CLOSED /* the channel has ended */
+	CUT_ALL,  /* used up */
+	CUT_WAIT, /* no message for the next frame; the channel starves */
+	CUT_ENDED /* nothing more is heard of the peer */
 };
 
 /* Bytes of a stream that are still to be cut. */
@@ -149,18 +149,14 @@ void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c)
 	c->holder = NULL;
 }
 
-/* May a peer say this now? What it may never say, the codec knows. */
-static bool acceptable(const struct tofu_chan *c, const struct tofu_frame *f)
+/* What it may never say, the codec knows; what it may say now, the session. */
+static enum tofu_incoming judge(const struct tofu_chan *c, const struct tofu_frame *f)
 {
 	if (!tofu_wire_acceptable(f))
-		return false;
-	if (c->state == TOFU_CHAN_ACCEPTED)
-		return f->header.opcode == TOFU_HELLO_REQUEST;
-	if (c->state == TOFU_CHAN_ANSWERED || c->state == TOFU_CHAN_FINISHED)
-		return false;
-	if (f->header.opcode == TOFU_HELLO_REQUEST)
-		return false;
-	return f->header.opcode != TOFU_HELLO_RESPONSE || !c->accepted;
+		return TOFU_REFUSE;
+	if (tofu_session_talks(&c->session) && tofu_opcode_is_regular(f->header.opcode))
+		return TOFU_DELIVER;
+	return tofu_session_judge(&c->session, f->header.opcode);
 }
 
 static void refuse(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_frame *f)
@@ -171,24 +167,30 @@ static void refuse(struct tofu_reactor *r, struct tofu_chan *c, const struct tof
 	tofu_chan_close(r, c, TOFU_PROTOCOL_VIOLATION);
 }
 
-/* A frame is here whole: hellos and byes move the state. */
-static void heard(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
+/* The first frame: it opens the channel of a caller, and answers a hello of ours. */
+static void greeted(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
 {
-	unsigned opcode = m->header.opcode;
+	struct tofu_msg *hello = tofu_chan_take_hello(r, c);
 
+	if (hello != NULL) {
+		hello->next = r->sent;
+		r->sent = hello;
+	}
 	if (c->state == TOFU_CHAN_ACCEPTED) {
 		c->opening_id = m->header.id;
 		tofu_gate_open(&c->gate, c->number, 0, 0);
 		tofu_chan_move(r, c, TOFU_CHAN_OPEN);
-	} else if (opcode == TOFU_BYE_REQUEST) {
-		if (c->state == TOFU_CHAN_OPEN)
-			tofu_chan_move(r, c, TOFU_CHAN_ASKED);
-		else if (c->state == TOFU_CHAN_ASKING)
-			tofu_chan_move(r, c, TOFU_CHAN_CROSSED);
-	} else if (opcode == TOFU_BYE_RESPONSE && c->state != TOFU_CHAN_PARTED) {
-		tofu_chan_move(r, c, c->state == TOFU_CHAN_CROSSED ? TOFU_CHAN_ANSWERED : TOFU_CHAN_FINISHED);
-		tofu_chan_touch(r, c); /* our side is shut down next */
 	}
+}
+
+/* A frame is here whole. */
+static void heard(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
+{
+	if (tofu_session_talks(&c->session) && tofu_opcode_is_regular(m->header.opcode))
+		return;
+	if ((c->session.heard & TOFU_SPOKE) == 0)
+		greeted(r, c, m);
+	tofu_chan_follow(r, c, tofu_session_heard(&c->session, m->header.opcode));
 }
 
 static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
@@ -336,9 +338,15 @@ static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct piece *p
 			if (c->head_len < TOFU_WIRE_HEADER)
 				return CUT_ALL;
 			tofu_wire_decode(c->head, &frame);
-			if (!acceptable(c, &frame)) {
+			switch (judge(c, &frame)) {
+			case TOFU_REFUSE:
 				refuse(r, c, &frame);
-				return CUT_CLOSED;
+				return CUT_ENDED;
+			case TOFU_HANG_UP:
+				tofu_receive_ended(r, c, TOFU_PEER_DISCONNECTED);
+				return CUT_ENDED;
+			case TOFU_DELIVER:
+				break;
 			}
 			status = begin_message(r, c, &frame);
 			if (status != TOFU_OK) {
@@ -403,11 +411,7 @@ static bool cut_block(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_b
 
 void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status)
 {
-	if (c->state == TOFU_CHAN_ANSWERED || c->state == TOFU_CHAN_FINISHING || c->state == TOFU_CHAN_FINISHED)
-		status = TOFU_CHANNEL_CLOSED;
-	else if (c->state == TOFU_CHAN_PARTED)
-		status = c->why;
-	tofu_chan_close(r, c, status);
+	tofu_chan_follow(r, c, tofu_session_ended(&c->session, status));
 }
 
 static bool is_near_its_share(const struct tofu_reactor *r, const struct tofu_chan *c)
@@ -517,13 +521,13 @@ static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 	if (status == TOFU_OK) {
 		if (!cut_block(r, c, b))
 			return false;
-		if (room == 0 || c->state == TOFU_CHAN_PARTED)
+		if (room == 0)
 			return true;
 		ask_on(c, got);
 		return false;
 	}
 	give_block(r, b);
-	if (!again || (status == TOFU_WOULD_BLOCK && c->state == TOFU_CHAN_PARTED))
+	if (!again)
 		tofu_receive_ended(r, c, status);
 	else
 		ask_on(c, SIZE_MAX);

@@ -105,7 +105,7 @@ void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	enum tofu_status status;
 
-	if (c->fin_sent || (c->state != TOFU_CHAN_FINISHING && c->state != TOFU_CHAN_FINISHED))
+	if (c->fin_sent || c->state != TOFU_CHAN_LINGERING || !tofu_session_may_shut_down(&c->session))
 		return;
 	c->send_want = TOFU_WRITABLE;
 	status = c->transport->shutdown(&c->link, &c->send_want);
@@ -117,26 +117,22 @@ void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_close(r, c, TOFU_CHANNEL_CLOSED);
 }
 
-/* A frame is out: byes move the state. */
-static void wrote(struct tofu_reactor *r, struct tofu_chan *c, unsigned opcode)
+/* A message is out. It goes back to the pool with the turn, except for a hello, which waits for its answer. */
+static void release(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
-	if (opcode == TOFU_BYE_REQUEST) {
-		if (c->state == TOFU_CHAN_OPEN)
-			tofu_chan_move(r, c, TOFU_CHAN_ASKING);
-		else if (c->state == TOFU_CHAN_ASKED)
-			tofu_chan_move(r, c, TOFU_CHAN_CROSSED);
-	} else if (opcode == TOFU_BYE_RESPONSE) {
-		if (c->state == TOFU_CHAN_OPEN || c->state == TOFU_CHAN_ASKED)
-			tofu_chan_move(r, c, TOFU_CHAN_FINISHING);
-		else if (c->state == TOFU_CHAN_CROSSED)
-			tofu_chan_move(r, c, TOFU_CHAN_ASKING);
-		else if (c->state == TOFU_CHAN_ANSWERED)
-			tofu_chan_move(r, c, TOFU_CHAN_FINISHED);
+	if (m->header.opcode == TOFU_HELLO_REQUEST && (c->session.heard & TOFU_SPOKE) == 0) {
+		tofu_chan_keep_hello(r, c, m);
+		return;
 	}
+	m->next = r->sent;
+	r->sent = m;
 }
 
 static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 {
+	struct tofu_verdict verdict = { .next = TOFU_GO_ON };
+	bool talks = tofu_session_is_open(&c->session);
+	bool asks = (c->session.said & TOFU_ASKED) == 0;
 	uint32_t messages = 0;
 	uint32_t bytes = 0;
 	size_t out = c->sent + done;
@@ -148,9 +144,9 @@ static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 		out -= size;
 		bytes += size;
 		messages++;
-		wrote(r, c, m->header.opcode);
-		m->next = r->sent;
-		r->sent = m;
+		if (!talks)
+			verdict = tofu_session_wrote(&c->session, m->header.opcode);
+		release(r, c, m);
 	}
 	c->sent = (uint32_t)out;
 	tofu_count(&r->counters.messages_sent, messages);
@@ -158,16 +154,20 @@ static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 	tofu_chan_settle(r, c, messages, bytes);
 	tofu_chan_active(r, c);
 	c->pauses = 0;
+	if (talks)
+		return;
+	if ((c->session.queued & TOFU_ASKED) != 0 && asks) /* a bye has its time from when it is out */
+		tofu_chan_start_timer(r, c, TOFU_TIMER_BYE);
+	tofu_chan_follow(r, c, verdict);
 }
 
-/* The peer takes nothing any more, but what it sent before may still lie here. */
+/* The peer takes nothing any more, and may have sent something before, or go on to. */
 static void part(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
 {
 	c->why = why;
 	c->send_want = 0;
 	c->reads_on = true;
-	tofu_gate_seal(&c->gate);
-	tofu_chan_move(r, c, TOFU_CHAN_PARTED);
+	tofu_chan_follow(r, c, tofu_session_cut(&c->session, why));
 	tofu_chan_release(r, c);
 }
 
@@ -204,39 +204,27 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_send_fin(r, c);
 }
 
-/* Behind a bye of ours nothing is sent but the answer to the peer's; what is posted all the same comes back at the end. */
-static bool may_follow(const struct tofu_chan *c, unsigned opcode)
-{
-	switch (c->last_word) {
-	case TOFU_MORE_TO_SAY:
-		return true;
-	case TOFU_BYE_ASKED:
-		return opcode == TOFU_BYE_RESPONSE;
-	case TOFU_BYE_ANSWERED:
-		return false;
-	}
-	return false;
-}
-
 void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
 	unsigned opcode = m->header.opcode;
 
-	if (opcode == TOFU_BYE_SIGNAL) {
+	switch (tofu_session_posted(&c->session, opcode)) {
+	case TOFU_ABORT:
 		tofu_chan_settle(r, c, 1, tofu_msg_load(m));
 		tofu_msg_put(&m);
 		tofu_chan_abort(r, c, TOFU_CHANNEL_CLOSED);
 		return;
-	}
-	if (!may_follow(c, opcode)) {
+	case TOFU_KEEP:
 		tofu_chan_queue(r, &c->held, m);
-		return;
+		break;
+	case TOFU_SEND:
+		if (opcode == TOFU_BYE_RESPONSE)
+			c->held_before = c->held.count;
+		tofu_chan_queue(r, &c->unsent, m);
+		if (!tofu_opcode_is_regular(opcode) && tofu_chan_rules[c->state].talks)
+			tofu_chan_bound(r, c); /* an answer to a bye is due from now on */
+		tofu_chan_touch(r, c);
+		break;
 	}
-	if (opcode == TOFU_BYE_REQUEST)
-		c->last_word = TOFU_BYE_ASKED;
-	else if (opcode == TOFU_BYE_RESPONSE)
-		c->last_word = TOFU_BYE_ANSWERED;
-	tofu_chan_queue(r, &c->unsent, m);
-	tofu_chan_touch(r, c);
 	tofu_chan_release(r, c);
 }

@@ -171,7 +171,9 @@ struct tofu_verdict tofu_session_ended(struct tofu_session *s, enum tofu_status 
 
 enum tofu_due tofu_session_due(const struct tofu_session *s)
 {
-	if ((s->heard & TOFU_SPOKE) == 0)
+	if ((s->said & TOFU_CUT) != 0)
+		return TOFU_NOTHING_DUE;
+	if ((s->heard & TOFU_SPOKE) == 0 && !has_said_all(s))
 		return TOFU_HELLO_DUE;
 	if ((s->queued & TOFU_ASKED) != 0 && (s->heard & (TOFU_ANSWERED | TOFU_ENDED)) == 0)
 		return TOFU_BYE_DUE;

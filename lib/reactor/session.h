@@ -94,10 +94,22 @@ enum tofu_due tofu_session_due(const struct tofu_session *s);
 /** That time, or the linger time, is over. */
 struct tofu_verdict tofu_session_overdue(const struct tofu_session *s);
 
-/** No bye has been posted, written or heard: an ordinary message may be written at once. */
+/** No bye has been posted or heard, and the link is whole: regular messages are sent, and change nothing. */
 static inline bool tofu_session_is_open(const struct tofu_session *s)
 {
 	return ((s->heard | s->said | s->queued) & (unsigned)~TOFU_SPOKE) == 0;
+}
+
+/** The peer has spoken, too: so are those that are heard. */
+static inline bool tofu_session_talks(const struct tofu_session *s)
+{
+	return s->heard == TOFU_SPOKE && (s->said | s->queued) == 0;
+}
+
+/** Of regular messages only: these make up a session. */
+static inline bool tofu_opcode_is_regular(unsigned opcode)
+{
+	return opcode <= TOFU_SIGNAL;
 }
 
 /** Our side may be shut down now: its last frame is out, and the peer's has come. */

@@ -62,7 +62,7 @@ enum tofu_status tofu_engine_stats(tofu_engine *e, struct tofu_stats *stats)
 	all.channels_listening = in_states(c, TOFU_CHAN_LISTENING, TOFU_CHAN_LISTENING);
 	all.channels_accepted = in_states(c, TOFU_CHAN_ACCEPTED, TOFU_CHAN_ACCEPTED);
 	all.channels_open = in_states(c, TOFU_CHAN_OPEN, TOFU_CHAN_OPEN);
-	all.channels_closing = in_states(c, TOFU_CHAN_ASKING, TOFU_CHAN_CLOSING);
+	all.channels_closing = in_states(c, TOFU_CHAN_LEAVING, TOFU_CHAN_CLOSING);
 	all.bytes_kept = look(&c->bytes_kept);
 	memcpy(stats, &all, all.size);
 	return TOFU_OK;

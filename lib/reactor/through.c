@@ -26,7 +26,7 @@ static bool ordinary(const struct tofu_msg *m)
 
 static bool idle(const struct tofu_chan *c)
 {
-	return c->state == TOFU_CHAN_OPEN && c->last_word == TOFU_MORE_TO_SAY && c->unsent.head == NULL &&
+	return c->state == TOFU_CHAN_OPEN && tofu_session_is_open(&c->session) && c->unsent.head == NULL &&
 	       c->send_want == 0 && !tofu_list_linked(&c->dirty);
 }
 
