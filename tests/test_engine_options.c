@@ -51,6 +51,7 @@ static void ck_defaults(const tofu_engine *engine)
 	ck_assert_uint_eq(engine->options.send_queue_max_bytes, 8u << 20);
 	ck_assert_uint_eq(engine->options.channel_share_percent, 100);
 	ck_assert_uint_eq(engine->options.handshake_timeout_ms, 10000);
+	ck_assert_uint_eq(engine->options.bye_timeout_ms, 10000);
 	ck_assert_uint_eq(engine->options.idle_timeout_ms, 0);
 	ck_assert_ptr_null((void *)(uintptr_t)engine->options.log);
 }
@@ -207,7 +208,7 @@ START_TEST(longest_timeouts_are_accepted)
 	struct tofu_options options;
 
 	tofu_options_init(&options, sizeof options);
-	options.handshake_timeout_ms = options.idle_timeout_ms = UINT32_MAX;
+	options.handshake_timeout_ms = options.bye_timeout_ms = options.idle_timeout_ms = UINT32_MAX;
 	tofu_engine_destroy(made_of(&options));
 }
 END_TEST
