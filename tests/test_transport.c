@@ -49,12 +49,16 @@ static bool start_listening(struct ends *e, int kind)
 {
 	const struct tofu_transport *t = kinds[kind].get();
 	struct tofu_sockaddr at;
-	enum tofu_status st;
+	char full[512] = "";
+	enum tofu_status st = TOFU_OK;
 	size_t count;
 
 	memset(e, 0, sizeof *e);
 	e->t = t;
-	st = t->resolve(kinds[kind].listen, TOFU_TO_LISTEN, 0, &at, 1, &count);
+	if (t->complete != NULL)
+		st = t->complete(kinds[kind].listen, TOFU_TO_LISTEN, full, sizeof full);
+	ck_status(st, TOFU_OK);
+	st = t->resolve(full[0] != '\0' ? full : kinds[kind].listen, TOFU_TO_LISTEN, 0, &at, 1, &count);
 	if (st == TOFU_OK)
 		st = t->listen(&e->listener, &at);
 	if (kind > 0 && (st == TOFU_NOT_SUPPORTED || (kind == 1 && st == TOFU_LISTEN_FAILED)))
@@ -229,7 +233,7 @@ static const struct form {
 	{ tofu_unix, "/tmp/x.sock",       TOFU_OK,              TOFU_OK },
 	{ tofu_unix, "x.sock",            TOFU_OK,              TOFU_OK },
 	{ tofu_unix, "with|bar and space", TOFU_OK,             TOFU_OK },
-	{ tofu_unix, "",                  TOFU_INVALID_ADDRESS, TOFU_OK },
+	{ tofu_unix, "",                  TOFU_INVALID_ADDRESS, TOFU_INVALID_ADDRESS }, /* not completed */
 	/* clang-format on */
 };
 

@@ -209,19 +209,22 @@ START_TEST(a_live_file_goes_back_but_never_over_another)
 {
 	struct tofu_link listener, second;
 	struct tofu_sockaddr at = address_of(path);
+	enum tofu_socket_file_state state;
+	intptr_t probe = TOFU_NO_SOCKET;
 	char aside[128];
 	uint64_t before;
 
 	ck_status(listen_on(&listener, path), TOFU_OK);
 	before = os_file_number(path);
 	ck_status(tofu_socket_file_beside(path, 0, aside, sizeof aside), TOFU_OK);
-	ck_assert(tofu_socket_file_move(path, aside));
-	ck_assert_int_eq(tofu_socket_file_probe(&at), TOFU_SOCKET_FILE_NONE);
+	ck_status(tofu_socket_file_move(path, aside), TOFU_OK);
+	ck_status(tofu_socket_file_probe(&at, &probe, &state), TOFU_OK);
+	ck_assert_int_eq(state, TOFU_SOCKET_FILE_NONE);
 	tofu_socket_file_restore(aside, path);
 	ck_assert_uint_eq(os_file_number(path), before);
 	ck_assert_uint_eq(os_files_in(dir), 1);
 
-	ck_assert(tofu_socket_file_move(path, aside));
+	ck_status(tofu_socket_file_move(path, aside), TOFU_OK);
 	ck_status(listen_on(&second, path), TOFU_OK);
 	before = os_file_number(path);
 	tofu_socket_file_restore(aside, path);
@@ -233,8 +236,8 @@ START_TEST(a_live_file_goes_back_but_never_over_another)
 }
 END_TEST
 
-/* Somebody else holds the directory's lock: nothing is replaced, but a free path can be had. */
-START_TEST(a_directory_that_stays_locked_stops_the_replacing_only)
+/* One of ours that is stopped between bind and listen, say. Nobody waits for it, and it is in nobody's way elsewhere. */
+START_TEST(a_path_where_another_is_about_to_listen_is_in_use)
 {
 	struct tofu_link listener;
 	intptr_t lock;
@@ -242,15 +245,16 @@ START_TEST(a_directory_that_stays_locked_stops_the_replacing_only)
 
 	leave_stale(path);
 	snprintf(other, sizeof other, "%s/b.sock", dir);
-	ck_assert(tofu_socket_file_lock(path, &lock));
-	ck_assert_int_ge(lock, 0);
+	ck_status(tofu_socket_file_lock(path, &lock), TOFU_OK);
+	ck_assert_int_ne(lock, -1);
 	ck_status(listen_on(&listener, path), TOFU_ADDRESS_IN_USE);
 	ck_assert(os_file_exists(path));
 	ck_status(listen_on(&listener, other), TOFU_OK);
 	close_link(&listener);
-	tofu_socket_file_unlock(lock);
+	tofu_socket_file_unlock(path, lock);
 	ck_status(listen_on(&listener, path), TOFU_OK);
 	close_link(&listener);
+	ck_assert_uint_eq(os_files_in(dir), 0);
 }
 END_TEST
 
@@ -362,6 +366,20 @@ END_TEST
 
 /* paths of our own making */
 
+START_TEST(only_an_empty_path_to_listen_on_is_completed)
+{
+	char out[PATH_MAX_BYTES + 1];
+	struct tofu_sockaddr at;
+	size_t count;
+
+	ck_status(tofu_unix()->complete("/a.sock", TOFU_TO_LISTEN, out, sizeof out), TOFU_OK);
+	ck_assert_str_eq(out, "");
+	ck_status(tofu_unix()->complete("", TOFU_TO_CONNECT, out, sizeof out), TOFU_OK);
+	ck_assert_str_eq(out, "");
+	ck_status(tofu_unix()->resolve("", TOFU_TO_CONNECT, 0, &at, 1, &count), TOFU_INVALID_ADDRESS);
+}
+END_TEST
+
 START_TEST(an_empty_path_makes_a_new_one_that_can_be_listened_on)
 {
 	struct tofu_link listener;
@@ -415,7 +433,7 @@ static Suite *suite_of_unix(void)
 	tcase_add_test(tc, a_busy_listener_of_ours_is_never_stolen);
 	tcase_add_test(tc, what_is_no_socket_is_never_touched);
 	tcase_add_test(tc, a_live_file_goes_back_but_never_over_another);
-	tcase_add_test(tc, a_directory_that_stays_locked_stops_the_replacing_only);
+	tcase_add_test(tc, a_path_where_another_is_about_to_listen_is_in_use);
 
 	tc = unix_case(s, "failure");
 	tcase_add_test(tc, listen_in_a_missing_directory_gives_uds_path_not_found);
@@ -429,6 +447,7 @@ static Suite *suite_of_unix(void)
 	tcase_add_test(tc, the_length_of_a_path_is_counted_in_bytes);
 
 	tc = unix_case(s, "temporary");
+	tcase_add_test(tc, only_an_empty_path_to_listen_on_is_completed);
 	tcase_add_test(tc, an_empty_path_makes_a_new_one_that_can_be_listened_on);
 	tcase_add_test(tc, made_paths_are_unique);
 	return s;

@@ -20,6 +20,7 @@
 
 #include "lib/harness.h"
 #include "lib/os.h"
+#include "lib/steps.h"
 #include "lib/unix_files.h"
 
 /* A socket of another program: bound to path, of that type. */
@@ -77,7 +78,7 @@ START_TEST(the_file_stays_when_its_listener_is_forgotten)
 }
 END_TEST
 
-/* A full backlog is EAGAIN on Linux, not ECONNREFUSED; a client is told that it could not connect. */
+/* A full backlog is EAGAIN on Linux, not ECONNREFUSED; a client is told to try again. */
 START_TEST(a_live_listener_with_a_full_backlog_is_never_stolen)
 {
 	enum { MANY = 16 };
@@ -90,7 +91,8 @@ START_TEST(a_live_listener_with_a_full_backlog_is_never_stolen)
 	ck_assert_int_eq(listen(owner, 0), 0);
 	while (st == TOFU_OK && count < MANY)
 		st = connect_to(&clients[count++], path);
-	ck_status(st, TOFU_CONNECT_FAILED);
+	ck_status(st, TOFU_WOULD_BLOCK);
+	ck_assert_int_eq(clients[count - 1].handle, TOFU_NO_SOCKET);
 	ck_status(listen_on(&thief, path), TOFU_ADDRESS_IN_USE);
 	ck_assert_uint_eq(status_of(path).st_ino, before.st_ino);
 	ck_assert_uint_eq(os_files_in(dir), 1);
@@ -130,6 +132,210 @@ START_TEST(a_link_to_a_stale_socket_is_still_a_link)
 	ck_status(listen_on(&listener, path), TOFU_ADDRESS_IN_USE);
 	ck_assert(S_ISLNK(status_of(path).st_mode));
 	ck_assert(os_file_exists(target));
+}
+END_TEST
+
+/* more callers than a listener has room for */
+
+/* A listener of another program, with a queue of a few places; it accepts nobody yet. */
+static int listen_raw(void)
+{
+	int owner = bind_raw(SOCK_STREAM);
+
+	ck_assert_int_eq(listen(owner, 4), 0);
+	return owner;
+}
+
+START_TEST(callers_that_find_a_full_queue_wait_for_their_turn)
+{
+	enum { MANY = 5000 };
+	const unsigned limit = os_raise_descriptor_limit();
+	unsigned many = rounds(MANY);
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	int owner = listen_raw();
+	char address[sizeof path + 8];
+	tofu_msg *msg;
+	int *taken;
+
+	if (many > limit / 2 - 100)
+		many = limit / 2 - 100;
+	taken = calloc(many, sizeof *taken);
+	ck_assert_ptr_nonnull(taken);
+	snprintf(address, sizeof address, "uds|%s", path);
+	for (unsigned i = 0; i < many; i++)
+		(void)call(&side, address, "hello");
+	for (unsigned i = 0; i < many; i++) {
+		must(os_wait(owner, OS_READABLE, PATIENCE_NS) != 0, "only %u of %u got through", i, many);
+		taken[i] = accept(owner, NULL, NULL);
+		ck_assert_int_ge(taken[i], 0);
+	}
+	ck_status(tofu_receive(side.group, &msg, 0), TOFU_TIMEOUT);
+	engine_down(engine);
+	for (unsigned i = 0; i < many; i++)
+		close(taken[i]);
+	free(taken);
+	close(owner);
+}
+END_TEST
+
+START_TEST(who_waits_for_a_full_queue_sleeps_and_ends_with_the_handshake_time)
+{
+	enum { MANY = 20, TIME_MS = 1000 };
+	struct tofu_options options = options_with_pool(256);
+	int owner = listen_raw();
+	char address[sizeof path + 8];
+	struct tofu_stats before, after;
+	tofu_engine *engine;
+	struct side side;
+	int ended = 0;
+
+	options.handshake_timeout_ms = TIME_MS;
+	engine = engine_up(&options);
+	side = side_in(engine);
+	snprintf(address, sizeof address, "uds|%s", path);
+	before = stats_of(engine);
+	for (int i = 0; i < MANY; i++)
+		(void)call(&side, address, "hello");
+	while (ended < MANY - 5) { /* those in the queue are connected, and wait for an answer */
+		tofu_msg *msg = take(&side);
+
+		if (tofu_msg_header(msg)->status == TOFU_CHANNEL_CLOSED) {
+			ck_assert_int_eq(tofu_msg_header(msg)->reason, TOFU_TIMEOUT);
+			ended++;
+		}
+		tofu_msg_put(&msg);
+	}
+	after = stats_of(engine);
+	must(after.wakeups - before.wakeups < 400, "%lu wake-ups", (unsigned long)(after.wakeups - before.wakeups));
+	engine_down(engine);
+	close(owner);
+}
+END_TEST
+
+/* the lock */
+
+/* Another user may lock whatever he can read, for as long as he likes. */
+START_TEST(a_strangers_lock_on_the_directory_is_in_nobodys_way)
+{
+	struct tofu_link listener;
+	int stranger = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	ck_assert_int_ge(stranger, 0);
+	ck_assert_int_eq(flock(stranger, LOCK_EX | LOCK_NB), 0);
+	leave_stale(path);
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	expect_reachable(path);
+	ck_assert_uint_eq(os_files_in(dir), 1);
+	close_link(&listener);
+	close(stranger);
+}
+END_TEST
+
+/* Whatever stands in the lock's place: ways to make it. */
+
+static void plant_link(const char *at)
+{
+	ck_assert_int_eq(symlink("victim", at), 0);
+}
+
+static void plant_link_to_nothing(const char *at)
+{
+	ck_assert_int_eq(symlink("nothing", at), 0);
+}
+
+static void plant_second_name(const char *at)
+{
+	char victim[128];
+
+	snprintf(victim, sizeof victim, "%s/victim", dir);
+	ck_assert_int_eq(link(victim, at), 0);
+}
+
+static void plant_pipe(const char *at)
+{
+	ck_assert_int_eq(mkfifo(at, 0666), 0);
+}
+
+static void plant_directory(const char *at)
+{
+	ck_assert_int_eq(mkdir(at, 0777), 0);
+}
+
+static void plant_text(const char *at)
+{
+	os_file_write(at, "12345");
+	ck_assert_int_eq(chmod(at, 0600), 0);
+}
+
+static void plant_file_for_all(const char *at)
+{
+	os_file_write(at, "");
+	ck_assert_int_eq(chmod(at, 0666), 0);
+}
+
+static void plant_strangers(const char *at)
+{
+	os_file_write(at, "");
+	ck_assert_int_eq(chmod(at, 0600), 0);
+	if (geteuid() == 0) /* else it cannot be given away */
+		ck_assert_int_eq(chown(at, 65534, 65534), 0);
+	else
+		ck_assert_int_eq(chmod(at, 0), 0);
+}
+
+static void (*const plants[])(const char *) = { plant_link,         plant_link_to_nothing, plant_second_name,
+	                                        plant_pipe,         plant_directory,       plant_text,
+	                                        plant_file_for_all, plant_strangers };
+enum { PLANTS = sizeof plants / sizeof plants[0] };
+
+/* Its owner holds every lock on it that can be had. */
+START_TEST(what_a_stranger_puts_in_the_locks_place_is_in_nobodys_way_and_stays)
+{
+	struct tofu_link listener;
+	char lock[256], victim[128];
+	struct stat before, after;
+	int held;
+
+	snprintf(lock, sizeof lock, "%s.tofu-lock", path);
+	snprintf(victim, sizeof victim, "%s/victim", dir);
+	os_file_write(victim, "");
+	ck_assert_int_eq(chmod(victim, 0600), 0);
+	plants[_i](lock);
+	before = status_of(lock);
+	held = open(lock, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (held >= 0)
+		(void)flock(held, LOCK_EX | LOCK_NB);
+	leave_stale(path);
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	expect_reachable(path);
+	close_link(&listener);
+	after = status_of(lock);
+	ck_assert_uint_eq(after.st_ino, before.st_ino);
+	ck_assert_int_eq(after.st_size, before.st_size);
+	ck_assert(os_file_exists(victim));
+	ck_assert_uint_eq(os_files_in(dir), 2);
+	if (held >= 0)
+		close(held);
+	if (S_ISDIR(after.st_mode))
+		rmdir(lock);
+}
+END_TEST
+
+START_TEST(a_lock_that_a_dead_process_has_left_is_taken_over)
+{
+	struct tofu_link listener;
+	char lock[256];
+	int fd;
+
+	snprintf(lock, sizeof lock, "%s.tofu-lock", path);
+	fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	leave_stale(path);
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	ck_assert_uint_eq(os_files_in(dir), 1);
+	close_link(&listener);
 }
 END_TEST
 
@@ -360,6 +566,15 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, a_live_listener_with_a_full_backlog_is_never_stolen);
 	tcase_add_test(tc, a_live_socket_of_another_type_is_never_stolen);
 	tcase_add_test(tc, a_link_to_a_stale_socket_is_still_a_link);
+
+	tc = unix_case(s, "full");
+	tcase_add_test(tc, callers_that_find_a_full_queue_wait_for_their_turn);
+	tcase_add_test(tc, who_waits_for_a_full_queue_sleeps_and_ends_with_the_handshake_time);
+
+	tc = unix_case(s, "lock");
+	tcase_add_test(tc, a_strangers_lock_on_the_directory_is_in_nobodys_way);
+	tcase_add_loop_test(tc, what_a_stranger_puts_in_the_locks_place_is_in_nobodys_way_and_stays, 0, PLANTS);
+	tcase_add_test(tc, a_lock_that_a_dead_process_has_left_is_taken_over);
 
 	tc = unix_case(s, "race");
 	tcase_add_test(tc, of_many_processes_at_one_stale_path_exactly_one_wins);

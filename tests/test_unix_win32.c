@@ -25,6 +25,14 @@ enum { RACERS = 12, RACES = 25, OWNERS = 6, TURNS = 150 };
 
 static const int64_t patience = 30 * TOFU_NS_PER_S;
 
+/* Check does not fork: the next test would find it changed. */
+static const wchar_t *temporary_before(void)
+{
+	static wchar_t before[1024];
+
+	return GetEnvironmentVariableW(L"TMP", before, 1024) > 0 ? before : NULL;
+}
+
 /* paths */
 
 START_TEST(both_separators_and_a_drive_are_understood)
@@ -61,10 +69,10 @@ START_TEST(moving_a_socket_file_never_replaces_one)
 
 	snprintf(aside, sizeof aside, "%s.aside", path);
 	leave_stale(path);
-	ck_assert(tofu_socket_file_move(path, aside));
+	ck_status(tofu_socket_file_move(path, aside), TOFU_OK);
 	ck_assert(tofu_socket_file_missing(path));
 	leave_stale(path);
-	ck_assert(!tofu_socket_file_move(path, aside));
+	ck_assert_int_ne(tofu_socket_file_move(path, aside), TOFU_OK);
 	ck_assert_uint_eq(os_files_in(dir), 2);
 	tofu_socket_file_restore(aside, path); /* somebody has the path: what was aside goes */
 	ck_assert_uint_eq(os_files_in(dir), 1);
@@ -82,7 +90,7 @@ START_TEST(a_marked_file_is_not_stale_however_it_answers)
 	intptr_t mark;
 
 	leave_stale(path);
-	ck_assert(tofu_socket_file_identify(path, &id));
+	ck_status(tofu_socket_file_identify(path, &id), TOFU_OK);
 	mark = tofu_socket_file_mark(&id);
 	ck_assert_int_ne(mark, 0);
 	ck_status(listen_on(&listener, path), TOFU_ADDRESS_IN_USE);
@@ -94,20 +102,39 @@ START_TEST(a_marked_file_is_not_stale_however_it_answers)
 }
 END_TEST
 
-/* Who could not have the lock might be between bind and listen. */
-START_TEST(nothing_is_stale_while_somebody_listens_without_the_lock)
+/* A file that only has the old lock's name, or a link to it, is nobody's business. */
+START_TEST(no_file_is_made_or_deleted_for_a_lock)
 {
-	const struct tofu_sockaddr at = address_of(path);
-	intptr_t first, second;
+	struct tofu_link listener;
+	char lock[sizeof path + 32], text[8];
 
+	snprintf(lock, sizeof lock, "%s/.tofu-listen.lock", dir);
+	os_file_write(lock, "keep");
 	leave_stale(path);
-	ck_assert(tofu_socket_file_lock(path, &first));
-	ck_assert(!tofu_socket_file_lock(path, &second));
-	ck_assert_int_eq(tofu_socket_file_probe(&at), TOFU_SOCKET_FILE_TAKEN);
-	tofu_socket_file_unlock(second);
-	ck_assert_int_eq(tofu_socket_file_probe(&at), TOFU_SOCKET_FILE_STALE);
-	tofu_socket_file_unlock(first);
-	os_file_remove(path);
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	ck_assert_uint_eq(os_files_in(dir), 2);
+	close_link(&listener);
+	os_file_read(lock, text, sizeof text);
+	ck_assert_str_eq(text, "keep");
+}
+END_TEST
+
+START_TEST(a_path_on_another_machine_is_no_address)
+{
+	static const char *const paths[] = { "\\\\server\\share\\a.sock", "//server/share/a.sock",
+		                             "\\\\?\\UNC\\server\\share\\a.sock" };
+	const wchar_t *before = temporary_before();
+	char out[PATH_MAX_BYTES + 1];
+	struct tofu_sockaddr at;
+	size_t count;
+
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+		for (int purpose = TOFU_TO_CONNECT; purpose <= TOFU_TO_LISTEN; purpose++)
+			ck_status(tofu_unix()->resolve(paths[i], (enum tofu_purpose)purpose, 0, &at, 1, &count),
+			          TOFU_INVALID_ADDRESS);
+	ck_assert(SetEnvironmentVariableW(L"TMP", L"\\\\server\\share"));
+	ck_status(tofu_unix()->complete("", TOFU_TO_LISTEN, out, sizeof out), TOFU_INVALID_ADDRESS);
+	ck_assert(SetEnvironmentVariableW(L"TMP", before));
 }
 END_TEST
 
@@ -136,14 +163,6 @@ static void set_temporary(const char *directory)
 
 	ck_assert_int_ne(MultiByteToWideChar(CP_UTF8, 0, directory, -1, wide, 1024), 0);
 	ck_assert(SetEnvironmentVariableW(L"TMP", wide));
-}
-
-/* Check does not fork: the next test would find it changed. */
-static const wchar_t *temporary_before(void)
-{
-	static wchar_t before[1024];
-
-	return GetEnvironmentVariableW(L"TMP", before, 1024) > 0 ? before : NULL;
 }
 
 static void expect_made_in(const char *directory)
@@ -186,9 +205,8 @@ START_TEST(a_temporary_directory_that_is_too_long_is_told_or_got_round)
 {
 	const wchar_t *before = temporary_before();
 	char other[200];
-	struct tofu_sockaddr at;
+	char out[PATH_MAX_BYTES + 1];
 	enum tofu_status st;
-	size_t count;
 
 	memset(other, 'd', sizeof other);
 	memcpy(other, dir, strlen(dir));
@@ -196,9 +214,9 @@ START_TEST(a_temporary_directory_that_is_too_long_is_told_or_got_round)
 	other[100] = '\0';
 	os_make_directory(other);
 	set_temporary(other);
-	st = tofu_unix()->resolve("", TOFU_TO_LISTEN, 0, &at, 1, &count);
+	st = tofu_unix()->complete("", TOFU_TO_LISTEN, out, sizeof out);
 	if (st == TOFU_OK)
-		ck_assert_uint_le(strlen(tofu_sockaddr_unix_path(&at)), PATH_MAX_BYTES);
+		ck_assert_uint_le(strlen(out), PATH_MAX_BYTES);
 	else
 		ck_status(st, TOFU_PATH_TOO_LONG);
 	ck_assert(SetEnvironmentVariableW(L"TMP", before));
@@ -374,10 +392,11 @@ static Suite *suite_of_unix_win32(void)
 
 	tc = unix_case(s, "alive");
 	tcase_add_test(tc, a_marked_file_is_not_stale_however_it_answers);
-	tcase_add_test(tc, nothing_is_stale_while_somebody_listens_without_the_lock);
+	tcase_add_test(tc, no_file_is_made_or_deleted_for_a_lock);
 	tcase_add_test(tc, a_listener_leaves_no_mark_and_no_lock);
 
 	tc = unix_case(s, "temporary");
+	tcase_add_test(tc, a_path_on_another_machine_is_no_address);
 	tcase_add_test(tc, made_paths_are_in_the_users_temporary_directory);
 	tcase_add_test(tc, a_temporary_directory_that_is_too_long_is_told_or_got_round);
 

@@ -53,13 +53,14 @@ struct tofu_link {
 /**
  * A transport. Static const data, filled by name; the application gives it to tofu_engine_register().
  *
- * All operations but resolve run on the engine's thread, with two exceptions: send also on a thread that posts while the
- * engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a child after
- * fork(), is not there. Never two at once. None may block or call the engine.
+ * All operations but resolve and complete run on the engine's thread, with two exceptions: send also on a thread that posts
+ * while the engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a
+ * child after fork(), is not there. Never two at once. None may block, sleep or call the engine.
  *
  * TOFU_WOULD_BLOCK means: nothing was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction
- * the data goes; *want comes in with the usual one set. Any other failure of an operation ends the link: close follows. After a
- * send that failed, receive is called first until nothing is left. TOFU_LIMIT_REACHED of accept ends nothing.
+ * the data goes; *want comes in with the usual one set. With *want 0 there is nothing to wait on: the engine calls again after
+ * a pause, a few milliseconds at first. Any other failure of an operation ends the link: close follows. After a send that
+ * failed, receive is called first until nothing is left. TOFU_LIMIT_REACHED of accept ends nothing.
  *
  * A shortage of the system passes. When send, receive or shutdown gives TOFU_ALLOCATION_FAILED or TOFU_LIMIT_REACHED, the link
  * goes on: the engine calls again after a pause, a few milliseconds at first, a tenth of a second in the end. A transport
@@ -68,7 +69,7 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * peer_address, listen_all and acknowledge may be NULL; all others are required.
+ * peer_address, listen_all, acknowledge and complete may be NULL; all others are required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -85,7 +86,10 @@ struct tofu_transport {
 	enum tofu_status (*resolve)(const char *rest, enum tofu_purpose purpose, int may_block,
 	                            struct tofu_sockaddr *out, size_t capacity, size_t *count);
 
-	/** Open a listener. Errors: TOFU_ADDRESS_IN_USE, TOFU_LISTEN_FAILED, TOFU_PERMISSION_DENIED, ... */
+	/**
+	 * Open a listener. Errors: TOFU_ADDRESS_IN_USE, TOFU_LISTEN_FAILED, TOFU_PERMISSION_DENIED, ...; TOFU_WOULD_BLOCK: call
+	 * again after a pause, with the same link and address. That goes on for the handshake time at most.
+	 */
 	enum tofu_status (*listen)(struct tofu_link *listener, const struct tofu_sockaddr *at);
 
 	/**
@@ -95,7 +99,10 @@ struct tofu_transport {
 	 */
 	enum tofu_status (*accept)(struct tofu_link *listener, struct tofu_link *link);
 
-	/** Start to connect: TOFU_OK (connected), TOFU_WOULD_BLOCK (connect_finish tells), or why not. */
+	/**
+	 * Start to connect: TOFU_OK (connected), TOFU_WOULD_BLOCK (connect_finish tells), or why not. TOFU_WOULD_BLOCK with *want
+	 * 0: it could not be started; the same is called again after a pause, with the same link and address.
+	 */
 	enum tofu_status (*connect_start)(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want);
 	enum tofu_status (*connect_finish)(struct tofu_link *link, unsigned *want);
 
@@ -132,6 +139,13 @@ struct tofu_transport {
 	 * for that before it sends on. Called seldom, and not while much comes in. NULL: there is nothing to be done.
 	 */
 	void (*acknowledge)(struct tofu_link *link);
+
+	/**
+	 * Write in full what the rest of an address leaves to the process: what depends on its environment, say. tofu_post() calls
+	 * it on its caller's thread, at any time, and it must not block. *out empty: the rest is complete as it is. Failures are
+	 * tofu_post()'s. May be NULL: all addresses are complete.
+	 */
+	enum tofu_status (*complete)(const char *rest, enum tofu_purpose purpose, char *out, size_t capacity);
 };
 
 /*
@@ -171,8 +185,9 @@ enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *ou
 /** Take a waiting connection. Errors as struct tofu_transport's accept. */
 enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out);
 /**
- * Start to connect. TOFU_WOULD_BLOCK: under way, *out is open; writable tells. Other failures leave TOFU_NO_SOCKET. 0.0.0.0 and
- * "::" are this host. A TCP socket that was connected to itself, for nobody listens there, has failed to connect.
+ * Start to connect. TOFU_WOULD_BLOCK: under way, *out is open; writable tells. TOFU_WOULD_BLOCK with TOFU_NO_SOCKET in *out: a
+ * Unix listener's queue is full; try again after a pause. Other failures leave TOFU_NO_SOCKET. 0.0.0.0 and "::" are this host. A
+ * TCP socket that was connected to itself, for nobody listens there, has failed to connect.
  */
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out);
 /** How that ended. TOFU_WOULD_BLOCK: not yet. */
@@ -188,6 +203,8 @@ void tofu_socket_acknowledge(intptr_t socket);
 enum tofu_status tofu_socket_shutdown(intptr_t socket);
 /** Close. ABORT resets a TCP connection. TOFU_NO_SOCKET is fine. */
 void tofu_socket_close(intptr_t socket, enum tofu_close how);
+/** What a number of the system means (errno; GetLastError(), WSAGetLastError()); otherwise: when it says nothing by itself. */
+enum tofu_status tofu_system_status(int system_error, enum tofu_status otherwise);
 /** The two ends. */
 enum tofu_status tofu_socket_local(intptr_t socket, struct tofu_sockaddr *out);
 enum tofu_status tofu_socket_peer(intptr_t socket, struct tofu_sockaddr *out);

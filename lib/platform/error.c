@@ -3,7 +3,14 @@
 
 #include "platform/error.h"
 
+#include <tofu/transport.h>
+
 #include "platform/platform.h"
+
+enum tofu_status tofu_system_status(int system_error, enum tofu_status otherwise)
+{
+	return tofu_plat_status(system_error, otherwise);
+}
 
 enum tofu_status tofu_plat_status(int system_error, enum tofu_status otherwise)
 {

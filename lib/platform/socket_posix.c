@@ -171,7 +171,6 @@ enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out)
 
 /* connect */
 
-/* EAGAIN is a Unix listener's full backlog or a shortage of local ports. */
 static enum tofu_status connect_status(int error)
 {
 	return tofu_socket_connect_status(tofu_plat_status(error, TOFU_CONNECT_FAILED));
@@ -216,6 +215,8 @@ enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *o
 	(void)close(fd);
 	if (error == EADDRNOTAVAIL)
 		return no_local_address(&called, copy.sin6_family);
+	if (error == EAGAIN) /* the one queue is full, or there is no local port */
+		return copy.sin6_family == AF_UNIX ? TOFU_WOULD_BLOCK : TOFU_LIMIT_REACHED;
 	return error == 0 ? st : connect_status(error);
 }
 

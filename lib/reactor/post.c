@@ -6,6 +6,9 @@
  * mailbox; a hello or a welcome opens its channel first.
  */
 
+#include <stdio.h>
+#include <string.h>
+
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
@@ -61,6 +64,43 @@ enum tofu_status tofu_msg_check(const tofu_msg *msg)
 	return msg != NULL ? check(msg) : TOFU_NULL_MESSAGE;
 }
 
+static enum tofu_status set_address(struct tofu_msg *m, const char *address)
+{
+	return m->header.opcode == TOFU_WELCOME_REQUEST ? tofu_msg_listen_on(m, address)
+	                                                : tofu_msg_connect_to(m, address);
+}
+
+/*
+ * What the address leaves to the process is filled in on this thread, which knows of whoever changes the environment, say. An
+ * address that is wrong stays as it is: the engine says so. before: what it was; empty: it has not changed.
+ */
+static enum tofu_status complete(struct tofu_engine *e, struct tofu_msg *m, char before[TOFU_ADDRESS_MAX + 1])
+{
+	char scheme[TOFU_SCHEME_MAX + 1];
+	char rest[TOFU_ADDRESS_MAX + 1];
+	char full[TOFU_ADDRESS_MAX + 1];
+	const struct tofu_transport *t;
+	size_t len;
+	const char *address = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
+	enum tofu_status status;
+	int n;
+
+	before[0] = '\0';
+	if (tofu_address_split(address, len, scheme, rest) != TOFU_OK)
+		return TOFU_OK;
+	t = tofu_engine_transport(e, scheme);
+	if (t == NULL || t->complete == NULL)
+		return TOFU_OK;
+	n = snprintf(full, sizeof full, "%s|", scheme);
+	status = t->complete(rest, m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT,
+	                     full + n, sizeof full - (size_t)n);
+	if (status != TOFU_OK || full[n] == '\0')
+		return status;
+	memcpy(before, address, len);
+	before[len] = '\0';
+	return set_address(m, full);
+}
+
 /* A channel of its own, with the opening message counted in. */
 static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m,
                                   uint16_t *number)
@@ -100,6 +140,21 @@ static enum tofu_status enter_channel(struct tofu_chan *c, struct tofu_group *g,
 	return tofu_gate_enter(&c->gate, m->header.channel, tofu_msg_load(m), bounds, urgent);
 }
 
+/* A message that is refused stays as it was: there is room for what it had before. */
+static enum tofu_status open_new(struct tofu_engine *e, struct tofu_group *g, struct tofu_msg *m, uint16_t *number)
+{
+	char before[TOFU_ADDRESS_MAX + 1];
+	enum tofu_status status = complete(e, m, before);
+
+	if (status == TOFU_OK && m->headers_len > TOFU_HEADERS_MAX)
+		status = TOFU_INVALID_HEADERS_LEN;
+	if (status == TOFU_OK)
+		status = enter_new(e, g, m, number);
+	if (status != TOFU_OK && before[0] != '\0')
+		(void)set_address(m, before);
+	return status;
+}
+
 /* A channel that has ended is looked for last: it may do so while we look. */
 static enum tofu_status enter_open(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m)
 {
@@ -131,7 +186,7 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	if (e == NULL || atomic_load_explicit(&e->stopping, memory_order_relaxed))
 		return TOFU_SHUTDOWN_STARTED;
 	number = m->header.channel;
-	status = number == 0 ? enter_new(e, g, m, &number) : enter_open(e, g, m);
+	status = number == 0 ? open_new(e, g, m, &number) : enter_open(e, g, m);
 	if (status != TOFU_OK)
 		return status;
 

@@ -23,25 +23,31 @@ struct tofu_socket_file_id {
 enum tofu_socket_file_state {
 	TOFU_SOCKET_FILE_NONE,  /* nothing */
 	TOFU_SOCKET_FILE_STALE, /* a socket whose owner is gone: a connect was refused */
-	TOFU_SOCKET_FILE_TAKEN  /* a live socket, something else than a socket, or it cannot be told */
+	TOFU_SOCKET_FILE_TAKEN  /* a live socket, or something else than a socket */
 };
 
 /**
- * Hold the directory of path against others that listen in it by this library, so that none sees a socket that is bound
- * but does not listen yet, and takes it for stale. False: another holds it, for longer than it should; unlock it
- * nevertheless, after the mark is set. True with a lock of -1: this directory cannot be locked; go on. Waits a tenth of a
- * second at most, microseconds usually.
+ * Keep path from others that are about to listen there by this library, so that none sees a socket that is bound but does
+ * not listen yet, and takes it for stale. Never waits: TOFU_ADDRESS_IN_USE when another has it, who then listens there or
+ * finds somebody who does. What a stranger can make or hold is not taken for a lock. TOFU_OK with a lock of -1: there is
+ * none to be had here; go on. Other errors: TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED.
  */
-bool tofu_socket_file_lock(const char *path, intptr_t *lock);
-void tofu_socket_file_unlock(intptr_t lock);
+enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock);
+void tofu_socket_file_unlock(const char *path, intptr_t lock);
 
-/** Find out. A live owner sees a connection that closes at once. Waits only for those who listen without the lock. */
-enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at);
+/**
+ * Find out what is there. A live owner sees a connection that closes at once. *probe: TOFU_NO_SOCKET at first.
+ * TOFU_WOULD_BLOCK: call again after a pause, or close *probe. Other errors: it cannot be told, and why.
+ */
+enum tofu_status tofu_socket_file_probe(const struct tofu_sockaddr *at, intptr_t *probe,
+                                        enum tofu_socket_file_state *state);
 
-/** Which socket file is there? False: none, or not a socket. */
-bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out);
+/** Which socket file is there? Errors: TOFU_ADDRESS_IN_USE (none, or not a socket), or why it cannot be told. */
+enum tofu_status tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out);
 /** Remove path if it is that file. False: the system does not want to, perhaps while its socket lives. */
 bool tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id);
+/** Remove what a bind has just made at path, when nothing tells which file that is. */
+void tofu_socket_file_discard(const char *path);
 
 /**
  * Tell probes in any process that the owner of this file lives, until unmark or the end of the process: for systems where a
@@ -52,14 +58,20 @@ void tofu_socket_file_unmark(intptr_t mark);
 
 /** A connect failed, or is under way: is that because nothing is at path? False where connects say so themselves. */
 bool tofu_socket_file_missing(const char *path);
+/** A connect was refused: is that because the owner's backlog is full? False where connects say so themselves. */
+bool tofu_socket_file_busy(const char *path);
 
-/** Rename. False: it could not be done. */
-bool tofu_socket_file_move(const char *from, const char *to);
+/** Rename. Errors: TOFU_UDS_PATH_NOT_FOUND (nothing is at from any more), TOFU_PERMISSION_DENIED and others. */
+enum tofu_status tofu_socket_file_move(const char *from, const char *to);
 /** Rename back if nothing is at to; if something is, remove from. */
 void tofu_socket_file_restore(const char *from, const char *to);
 
+/** May a socket not be there, since it is another machine's? Asking there could take long. */
+bool tofu_socket_file_remote(const char *path);
+
 /**
- * A new path in the temporary directory. nth: 0 the user's, 1 the one to fall back on, shorter if that can be.
+ * A new path in the temporary directory. nth: 0 the user's, 1 the one to fall back on, shorter if that can be. Reads the
+ * environment: not on the engine's thread, beside which the application may change it.
  * Errors: TOFU_PATH_TOO_LONG (over capacity), TOFU_ADDRESS_IN_USE (no free name found).
  */
 enum tofu_status tofu_socket_file_temporary(unsigned nth, char *out, size_t capacity);

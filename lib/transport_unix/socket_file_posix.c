@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Socket files on POSIX: lstat, rename, unlink, a lock on the directory. Nothing here keeps anything but the lock.
+ * Socket files on POSIX: lstat, rename, unlink, a lock file beside the socket. Nothing here keeps anything but the lock.
  *
  * Failures of a removal or of putting back are not reported: there is nothing that a caller could do, and the next
  * listener at that path judges the file anew.
@@ -24,10 +24,12 @@
 #include <unistd.h>
 
 enum {
-	LOCK_TRIES = 100, /* a millisecond apart */
+	LOCK_TRIES = 16, /* locks that others remove before we have them */
 	NAME_TRIES = 64,
 	NAME_DIGITS = 16
 };
+
+static const char lock_suffix[] = ".tofu-lock";
 
 /* The bytes of path up to its last slash, that included. */
 static size_t directory_len(const char *path)
@@ -37,93 +39,165 @@ static size_t directory_len(const char *path)
 	return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-static int open_directory(const char *path)
+/* What says that the system is short of something; all else is otherwise. */
+static enum tofu_status shortage(int error, enum tofu_status otherwise)
 {
-	char directory[sizeof(struct tofu_sockaddr)];
-	size_t len = directory_len(path);
+	enum tofu_status st = tofu_system_status(error, otherwise);
 
-	if (len >= sizeof directory)
-		return -1;
-	memcpy(directory, path, len);
-	directory[len] = '\0';
-	return open(len == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? st : otherwise;
 }
 
-/* Where the directory may not be read, or its file system has no locks, the window of bind and listen stays open. */
-bool tofu_socket_file_lock(const char *path, intptr_t *lock)
+/*
+ * The lock is a file, empty and the user's alone, that is locked by flock() and removed before that ends. One that is not
+ * like this has been put there by somebody else, and is left alone.
+ */
+static bool is_lock(int fd)
 {
-	const struct timespec millisecond = { .tv_sec = 0, .tv_nsec = 1000000 };
-	int fd = open_directory(path);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink <= 1 &&
+	       st.st_size == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
+static bool is_at(const char *name, int fd)
+{
+	struct stat there, ours;
+
+	return lstat(name, &there) == 0 && fstat(fd, &ours) == 0 && there.st_dev == ours.st_dev &&
+	       there.st_ino == ours.st_ino;
+}
+
+/* path is one of a socket's address. */
+static void name_lock(const char *path, char out[sizeof(struct tofu_sockaddr) + sizeof lock_suffix])
+{
+	snprintf(out, sizeof(struct tofu_sockaddr) + sizeof lock_suffix, "%s%s", path, lock_suffix);
+}
+
+/* A lock, or -1; EAGAIN: another has just removed his. One that we have made is one, even if its file system knows no
+ * owners. */
+static int open_lock(const char *name)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	int fd = open(name, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+
+	if (fd >= 0 || errno != EEXIST)
+		return fd;
+	fd = open(name, flags);
+	if (fd >= 0 && is_lock(fd))
+		return fd;
+	if (fd < 0) {
+		errno = errno == ENOENT ? EAGAIN : errno;
+	} else {
+		close(fd);
+		errno = EACCES;
+	}
+	return -1;
+}
+
+/* Where no file can be made no socket can be bound either, and where the file system has no locks, or somebody has put
+ * something in the way, the window of bind and listen stays open. */
+enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock)
+{
+	char name[sizeof(struct tofu_sockaddr) + sizeof lock_suffix];
 
 	*lock = -1;
-	if (fd < 0)
-		return true;
+	name_lock(path, name);
 	for (int tries = 0; tries < LOCK_TRIES; tries++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-			*lock = fd;
-			return true;
-		}
-		if (errno != EWOULDBLOCK) {
+		int fd = open_lock(name);
+
+		if (fd < 0 && errno == EAGAIN)
+			continue;
+		if (fd < 0)
+			return shortage(errno, TOFU_OK);
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			if (errno != EWOULDBLOCK) {
+				unlink(name);
+				close(fd);
+				return TOFU_OK;
+			}
 			close(fd);
-			return true;
+			return TOFU_ADDRESS_IN_USE;
 		}
-		nanosleep(&millisecond, NULL);
+		if (is_at(name, fd)) {
+			*lock = fd;
+			return TOFU_OK;
+		}
+		close(fd);
 	}
-	close(fd);
-	return false;
+	return TOFU_ADDRESS_IN_USE;
 }
 
 /* Unlocked, not just closed: a child that another thread forks meanwhile has a copy of the descriptor. */
-void tofu_socket_file_unlock(intptr_t lock)
+void tofu_socket_file_unlock(const char *path, intptr_t lock)
 {
+	char name[sizeof(struct tofu_sockaddr) + sizeof lock_suffix];
+
 	if (lock < 0)
 		return;
+	name_lock(path, name);
+	unlink(name); /* ours: nobody else removes it while we have the lock */
 	flock((int)lock, LOCK_UN);
 	close((int)lock);
 }
 
 /* connect() refuses a file that is no socket, too, so it is looked at first. Of the failures only ECONNREFUSED speaks
  * of a dead owner: EAGAIN is a full backlog, EPROTOTYPE a live socket of another type, EACCES another user's. */
-enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at)
+enum tofu_status tofu_socket_file_probe(const struct tofu_sockaddr *at, intptr_t *probe,
+                                        enum tofu_socket_file_state *state)
 {
 	struct stat st;
 	int fd, rc, error;
 
-	if (lstat(tofu_sockaddr_unix_path(at), &st) != 0)
-		return errno == ENOENT ? TOFU_SOCKET_FILE_NONE : TOFU_SOCKET_FILE_TAKEN;
+	(void)probe; /* nothing is ever under way */
+	*state = TOFU_SOCKET_FILE_TAKEN;
+	if (lstat(tofu_sockaddr_unix_path(at), &st) != 0) {
+		if (errno != ENOENT)
+			return tofu_system_status(errno, TOFU_LISTEN_FAILED);
+		*state = TOFU_SOCKET_FILE_NONE;
+		return TOFU_OK;
+	}
 	if (!S_ISSOCK(st.st_mode))
-		return TOFU_SOCKET_FILE_TAKEN;
+		return TOFU_OK;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return TOFU_SOCKET_FILE_TAKEN;
+		return tofu_system_status(errno, TOFU_LISTEN_FAILED);
 	do
 		rc = connect(fd, (const struct sockaddr *)at->bytes, (socklen_t)at->len);
 	while (rc != 0 && errno == EINTR);
-	error = errno;
+	error = rc == 0 ? 0 : errno;
 	close(fd);
-	if (rc != 0 && error == ECONNREFUSED)
-		return TOFU_SOCKET_FILE_STALE;
-	return rc != 0 && error == ENOENT ? TOFU_SOCKET_FILE_NONE : TOFU_SOCKET_FILE_TAKEN;
+	if (error == ECONNREFUSED)
+		*state = TOFU_SOCKET_FILE_STALE;
+	if (error == ENOENT)
+		*state = TOFU_SOCKET_FILE_NONE;
+	return shortage(error, TOFU_OK);
 }
 
-bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
+enum tofu_status tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
 {
 	struct stat st;
 
-	if (lstat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
-		return false;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? TOFU_ADDRESS_IN_USE : tofu_system_status(errno, TOFU_LISTEN_FAILED);
+	if (!S_ISSOCK(st.st_mode))
+		return TOFU_ADDRESS_IN_USE;
 	out->device = (uint64_t)st.st_dev;
 	out->number = (uint64_t)st.st_ino;
-	return true;
+	return TOFU_OK;
 }
 
 bool tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id *id)
 {
 	struct tofu_socket_file_id now;
 
-	if (tofu_socket_file_identify(path, &now) && now.device == id->device && now.number == id->number)
+	if (tofu_socket_file_identify(path, &now) == TOFU_OK && now.device == id->device && now.number == id->number)
 		unlink(path);
 	return true; /* a second try would change nothing */
+}
+
+void tofu_socket_file_discard(const char *path)
+{
+	unlink(path);
 }
 
 /* A full backlog is EAGAIN or, where it waits, nothing; refused is dead. */
@@ -144,9 +218,15 @@ bool tofu_socket_file_missing(const char *path)
 	return false; /* ENOENT says it */
 }
 
-bool tofu_socket_file_move(const char *from, const char *to)
+bool tofu_socket_file_busy(const char *path)
 {
-	return rename(from, to) == 0;
+	(void)path;
+	return false; /* EAGAIN says it */
+}
+
+enum tofu_status tofu_socket_file_move(const char *from, const char *to)
+{
+	return rename(from, to) == 0 ? TOFU_OK : tofu_system_status(errno, TOFU_LISTEN_FAILED);
 }
 
 /* By link(), which never replaces. Where links are not to be had (another user's file) by rename, after a look. If the
@@ -155,10 +235,17 @@ void tofu_socket_file_restore(const char *from, const char *to)
 {
 	struct stat st;
 
-	if (link(from, to) == 0 || errno == EEXIST)
+	if (link(from, to) == 0 || errno == EEXIST || lstat(to, &st) == 0)
 		unlink(from);
-	else if (lstat(to, &st) != 0 && errno == ENOENT)
+	else if (errno == ENOENT)
 		(void)!rename(from, to);
+}
+
+/* Network file systems have sockets, too, of this machine. */
+bool tofu_socket_file_remote(const char *path)
+{
+	(void)path;
+	return false;
 }
 
 /* Hard to guess if the system has random bits to give; unique in any case, since names are tried until one is free. */

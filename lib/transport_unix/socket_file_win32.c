@@ -5,7 +5,8 @@
  * point with a tag of its own; it outlives its socket as on POSIX. Nothing here keeps anything but the lock and the mark.
  *
  * A connect that is refused does not tell a dead owner from one whose backlog is full. So each listener of this library has an
- * event whose name says which file is its own: it is there as long as the process keeps it, and goes with the process.
+ * event whose name says which file is its own: it is there as long as the process keeps it, and goes with the process. The
+ * lock is one, too: no file, which a scanner might hold open, and which a link might stand for.
  *
  * Failures of a removal or of putting back are not reported: there is nothing that a caller could do, and the next
  * listener at that path judges the file anew. Nor is a path that is no UTF-8: the bind is going to say so.
@@ -17,6 +18,7 @@
 
 #include <winsock2.h>
 
+#include <aclapi.h>
 #include <windows.h>
 
 #include <inttypes.h>
@@ -25,14 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	PATIENCE_MS = 100, /* with whoever has the lock, or listens without it */
-	NAME_TRIES = 64,
-	NAME_DIGITS = 16,
-	WIDE_CAPACITY = 1024,
-	CONNECT_MS = 100,
-	TAG_AF_UNIX = (int)0x80000023
-};
+enum { NAME_TRIES = 64, NAME_DIGITS = 16, WIDE_CAPACITY = 1024, OBJECT_NAME = 96, TAG_AF_UNIX = (int)0x80000023 };
 
 static bool to_wide(const char *path, wchar_t out[WIDE_CAPACITY])
 {
@@ -71,6 +66,27 @@ bool tofu_socket_file_missing(const char *path)
 	return nothing_at(path);
 }
 
+/* "\\\\server\\share" and drives that stand for one; not "\\\\?\\C:". */
+bool tofu_socket_file_remote(const char *path)
+{
+	wchar_t root[] = L"C:\\";
+
+	if (strncmp(path, "\\\\?\\", 4) == 0 || strncmp(path, "\\\\.\\", 4) == 0)
+		path += 4;
+	if (strchr("/\\", path[0]) != NULL && path[0] != '\0' && strchr("/\\", path[1]) != NULL && path[1] != '\0')
+		return true;
+	if (path[0] == '\0' || path[1] != ':')
+		return _strnicmp(path, "UNC\\", 4) == 0;
+	root[0] = (wchar_t)(unsigned char)path[0];
+	return GetDriveTypeW(root) == DRIVE_REMOTE;
+}
+
+/* Of a call that gave that much: why it failed, if it did. */
+static enum tofu_status failure(void)
+{
+	return tofu_system_status((int)GetLastError(), TOFU_LISTEN_FAILED);
+}
+
 /* The bytes of path up to its last separator, that included; "C:name" is in a directory, too. */
 static size_t directory_len(const char *path)
 {
@@ -83,24 +99,26 @@ static size_t directory_len(const char *path)
 
 /* which one it is */
 
-static bool identify(const char *path, bool directory, struct tofu_socket_file_id *out)
+static enum tofu_status identify(const char *path, bool directory, struct tofu_socket_file_id *out)
 {
 	BY_HANDLE_FILE_INFORMATION info;
 	HANDLE file = open_file(path, FILE_READ_ATTRIBUTES);
-	BOOL told;
+	enum tofu_status st;
 
 	if (file == INVALID_HANDLE_VALUE)
-		return false;
-	told = GetFileInformationByHandle(file, &info);
+		return nothing_at(path) ? TOFU_ADDRESS_IN_USE : failure();
+	st = GetFileInformationByHandle(file, &info) ? TOFU_OK : failure();
 	CloseHandle(file);
-	if (!told || ((info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) != directory)
-		return false;
+	if (st != TOFU_OK)
+		return st;
+	if (((info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0) != directory)
+		return TOFU_ADDRESS_IN_USE;
 	out->device = info.dwVolumeSerialNumber;
 	out->number = (uint64_t)info.nFileIndexHigh << 32 | info.nFileIndexLow;
-	return true;
+	return TOFU_OK;
 }
 
-bool tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
+enum tofu_status tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)
 {
 	return identify(path, false, out);
 }
@@ -114,7 +132,7 @@ static bool identify_directory(const char *path, struct tofu_socket_file_id *out
 		return false;
 	memcpy(directory, path, len);
 	strcpy(directory + len, "."); /* without a separator: where we are */
-	return identify(directory, true, out);
+	return identify(directory, true, out) == TOFU_OK;
 }
 
 /* the mark */
@@ -153,72 +171,78 @@ static bool is_marked(const struct tofu_socket_file_id *id)
 	return true;
 }
 
-/* the lock: a file that nobody else may have open, and that goes with its handle. A directory cannot be locked. */
+/* the lock */
 
-static HANDLE open_lock(const char *path)
+/* What a path's last part is, in whatever letters it is written. */
+static bool hash_name(const char *path, uint64_t *out)
 {
-	static const char name[] = ".tofu-listen.lock";
-	char lock[sizeof(struct tofu_sockaddr) + sizeof name];
-	size_t len = directory_len(path);
 	wchar_t wide[WIDE_CAPACITY];
 
-	if (len > sizeof(struct tofu_sockaddr)) {
-		SetLastError(ERROR_INVALID_NAME);
-		return INVALID_HANDLE_VALUE;
-	}
-	memcpy(lock, path, len);
-	memcpy(lock + len, name, sizeof name);
-	if (!to_wide(lock, wide)) {
-		SetLastError(ERROR_INVALID_NAME);
-		return INVALID_HANDLE_VALUE;
-	}
-	return CreateFileW(wide, GENERIC_WRITE | DELETE, 0, NULL, OPEN_ALWAYS,
-	                   FILE_ATTRIBUTE_HIDDEN | FILE_FLAG_DELETE_ON_CLOSE, NULL);
+	if (!to_wide(path + directory_len(path), wide))
+		return false;
+	CharLowerW(wide);
+	*out = UINT64_C(0xCBF29CE484222325);
+	for (const wchar_t *at = wide; *at != L'\0'; at++)
+		*out = (*out ^ *at) * UINT64_C(0x100000001B3);
+	return true;
 }
 
-/*
- * Who does without the lock could be taken for dead between bind and listen by who has it. So it marks the directory, until its
- * own file is marked: while a directory is marked, nothing in it is called stale.
- */
-static intptr_t mark_directory(const char *path)
+static bool same_owner(HANDLE a, HANDLE b)
 {
-	struct tofu_socket_file_id id;
-	intptr_t mark = identify_directory(path, &id) ? tofu_socket_file_mark(&id) : 0;
+	PSECURITY_DESCRIPTOR of_a = NULL, of_b = NULL;
+	PSID owner_a, owner_b;
+	bool same = GetSecurityInfo(a, SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION, &owner_a, NULL, NULL, NULL,
+	                            &of_a) == ERROR_SUCCESS &&
+	            GetSecurityInfo(b, SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION, &owner_b, NULL, NULL, NULL,
+	                            &of_b) == ERROR_SUCCESS &&
+	            EqualSid(owner_a, owner_b);
 
-	return mark != 0 ? mark : -1;
+	LocalFree(of_a);
+	LocalFree(of_b);
+	return same;
 }
 
-static bool is_directory_marked(const char *path)
+/* Another user may make an event of that name, too. His is not like one that we make. */
+static bool is_ours(HANDLE event)
 {
-	struct tofu_socket_file_id id;
+	HANDLE made = CreateEventA(NULL, TRUE, FALSE, NULL);
+	bool ours = made != NULL && same_owner(event, made);
 
-	return identify_directory(path, &id) && is_marked(&id);
+	if (made != NULL)
+		CloseHandle(made);
+	return ours;
 }
 
-/* Denied is also one that is being deleted at this moment. Where no file can be made, no socket can be bound either. */
-bool tofu_socket_file_lock(const char *path, intptr_t *lock)
+/* Where the directory cannot be told, no socket can be bound either. An event of somebody else's leaves the window of bind and
+ * listen open. */
+enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock)
 {
-	const ULONGLONG until = GetTickCount64() + PATIENCE_MS;
+	struct tofu_socket_file_id directory;
+	char name[OBJECT_NAME];
+	uint64_t hash;
+	HANDLE event;
+	bool ours;
 
 	*lock = -1;
-	do {
-		HANDLE file = open_lock(path);
-		DWORD error = GetLastError();
-
-		if (file != INVALID_HANDLE_VALUE) {
-			*lock = (intptr_t)file;
-			return true;
-		}
-		if (error != ERROR_SHARING_VIOLATION && error != ERROR_ACCESS_DENIED && error != ERROR_DELETE_PENDING)
-			return true;
-		Sleep(1); /* up to a tick of the system's clock: 16 ms */
-	} while (GetTickCount64() < until);
-	*lock = mark_directory(path);
-	return false;
+	if (!hash_name(path, &hash) || !identify_directory(path, &directory))
+		return TOFU_OK;
+	snprintf(name, sizeof name, "Global\\tofu-unix-lock-%" PRIx64 "-%" PRIx64 "-%" PRIx64, directory.device,
+	         directory.number, hash);
+	event = CreateEventA(NULL, TRUE, FALSE, name);
+	if (event == NULL)
+		return TOFU_OK;
+	if (GetLastError() != ERROR_ALREADY_EXISTS) {
+		*lock = (intptr_t)event;
+		return TOFU_OK;
+	}
+	ours = is_ours(event);
+	CloseHandle(event);
+	return ours ? TOFU_ADDRESS_IN_USE : TOFU_OK;
 }
 
-void tofu_socket_file_unlock(intptr_t lock)
+void tofu_socket_file_unlock(const char *path, intptr_t lock)
 {
+	(void)path;
 	if (lock != -1)
 		CloseHandle((HANDLE)lock);
 }
@@ -239,69 +263,77 @@ static bool is_socket(const char *path)
 	       info.ReparseTag == (DWORD)TAG_AF_UNIX;
 }
 
+/* 0, what Winsock says, or WSAEWOULDBLOCK: not yet. */
 static int ended_with(SOCKET s)
 {
-	struct timeval patience = { .tv_sec = 0, .tv_usec = CONNECT_MS * 1000 };
+	fd_set good = { .fd_count = 1, .fd_array = { s } };
+	fd_set bad = good;
+	struct timeval now = { 0 };
 	int error = WSAEWOULDBLOCK, len = sizeof error;
-	fd_set good, bad;
 
-	FD_ZERO(&good);
-	good.fd_array[good.fd_count++] = s;
-	bad = good;
-	if (select(0, NULL, &good, &bad, &patience) > 0)
+	if (select(0, NULL, &good, &bad, &now) != 0)
 		(void)getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&error, &len);
 	return error;
 }
 
-/* 0, or what Winsock says. A connect that takes its time finds somebody alive. */
-static int try_connect(const struct tofu_sockaddr *at)
+/* 0, or what Winsock says; WSAEWOULDBLOCK: *probe is under way. */
+static int try_connect(const struct tofu_sockaddr *at, intptr_t *probe)
 {
-	SOCKET s = WSASocketW(AF_UNIX, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+	SOCKET s = *probe != TOFU_NO_SOCKET ? (SOCKET)*probe : INVALID_SOCKET;
 	u_long on = 1;
 	int error = 0;
 
-	if (s == INVALID_SOCKET)
-		return WSAGetLastError();
-	if (ioctlsocket(s, (long)FIONBIO, &on) != 0 ||
-	    connect(s, (const struct sockaddr *)at->bytes, (int)at->len) != 0)
-		error = WSAGetLastError();
-	if (error == WSAEWOULDBLOCK)
+	if (s != INVALID_SOCKET) {
 		error = ended_with(s);
-	closesocket(s);
+	} else {
+		s = WSASocketW(AF_UNIX, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+		if (s == INVALID_SOCKET)
+			return WSAGetLastError();
+		if (ioctlsocket(s, (long)FIONBIO, &on) != 0 ||
+		    connect(s, (const struct sockaddr *)at->bytes, (int)at->len) != 0)
+			error = WSAGetLastError();
+	}
+	*probe = error == WSAEWOULDBLOCK ? (intptr_t)s : TOFU_NO_SOCKET;
+	if (error != WSAEWOULDBLOCK)
+		closesocket(s);
 	return error;
+}
+
+bool tofu_socket_file_busy(const char *path)
+{
+	struct tofu_socket_file_id id;
+
+	return tofu_socket_file_identify(path, &id) == TOFU_OK && is_marked(&id);
 }
 
 /*
  * Only what has the tag of a socket is ever called stale. Windows 10 1903 made plain files; what a dead listener left there has
- * to be removed by hand. *again: it may be one that somebody without the lock is about to listen at.
+ * to be removed by hand.
  */
-static enum tofu_socket_file_state look(const struct tofu_sockaddr *at, bool *again)
+enum tofu_status tofu_socket_file_probe(const struct tofu_sockaddr *at, intptr_t *probe,
+                                        enum tofu_socket_file_state *state)
 {
 	const char *path = tofu_sockaddr_unix_path(at);
-	struct tofu_socket_file_id id;
+	enum tofu_status st;
+	int error;
 
-	*again = false;
-	if (nothing_at(path))
-		return TOFU_SOCKET_FILE_NONE;
-	if (!is_socket(path) || try_connect(at) != WSAECONNREFUSED)
-		return TOFU_SOCKET_FILE_TAKEN;
-	*again = is_directory_marked(path); /* first: it goes when the file's own mark is set */
-	if (!tofu_socket_file_identify(path, &id))
-		return nothing_at(path) ? TOFU_SOCKET_FILE_NONE : TOFU_SOCKET_FILE_TAKEN;
-	return *again || is_marked(&id) ? TOFU_SOCKET_FILE_TAKEN : TOFU_SOCKET_FILE_STALE;
-}
-
-enum tofu_socket_file_state tofu_socket_file_probe(const struct tofu_sockaddr *at)
-{
-	const ULONGLONG until = GetTickCount64() + PATIENCE_MS;
-	bool again;
-	enum tofu_socket_file_state state = look(at, &again);
-
-	while (again && GetTickCount64() < until) {
-		Sleep(1);
-		state = look(at, &again);
-	}
-	return state;
+	*state = TOFU_SOCKET_FILE_NONE;
+	if (*probe == TOFU_NO_SOCKET && nothing_at(path))
+		return TOFU_OK;
+	*state = TOFU_SOCKET_FILE_TAKEN;
+	if (*probe == TOFU_NO_SOCKET && !is_socket(path))
+		return TOFU_OK;
+	error = try_connect(at, probe);
+	if (error == WSAEWOULDBLOCK)
+		return TOFU_WOULD_BLOCK;
+	st = tofu_system_status(error, TOFU_OK);
+	if (st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED)
+		return st;
+	if (error == WSAECONNREFUSED && nothing_at(path))
+		*state = TOFU_SOCKET_FILE_NONE;
+	else if (error == WSAECONNREFUSED && !tofu_socket_file_busy(path))
+		*state = TOFU_SOCKET_FILE_STALE;
+	return TOFU_OK;
 }
 
 /* Whether it looks like a socket does not matter: it is the one that the bind made. */
@@ -310,47 +342,48 @@ bool tofu_socket_file_remove(const char *path, const struct tofu_socket_file_id 
 	struct tofu_socket_file_id now;
 	wchar_t wide[WIDE_CAPACITY];
 
-	if (!tofu_socket_file_identify(path, &now) || now.device != id->device || now.number != id->number)
+	if (tofu_socket_file_identify(path, &now) != TOFU_OK || now.device != id->device || now.number != id->number)
 		return true;
 	return to_wide(path, wide) && DeleteFileW(wide);
 }
 
+void tofu_socket_file_discard(const char *path)
+{
+	wchar_t wide[WIDE_CAPACITY];
+
+	if (to_wide(path, wide))
+		(void)DeleteFileW(wide);
+}
+
 /* By a handle of the file itself: MoveFileEx() follows what is no link, and fails where it leads to nothing. Never replaces. */
-static bool move(const char *from, const char *to)
+enum tofu_status tofu_socket_file_move(const char *from, const char *to)
 {
 	union {
 		FILE_RENAME_INFO info;
 		unsigned char room[sizeof(FILE_RENAME_INFO) + WIDE_CAPACITY * sizeof(wchar_t)];
 	} name = { .info = { .ReplaceIfExists = FALSE } };
 	wchar_t wide[WIDE_CAPACITY];
+	enum tofu_status st;
 	HANDLE file;
-	BOOL moved;
 
 	if (!to_wide(to, wide))
-		return false;
+		return TOFU_INVALID_ADDRESS;
 	name.info.FileNameLength = (DWORD)(wcslen(wide) * sizeof wide[0]);
 	memcpy(name.room + offsetof(FILE_RENAME_INFO, FileName), wide, name.info.FileNameLength + sizeof wide[0]);
 	file = open_file(from, DELETE | SYNCHRONIZE);
 	if (file == INVALID_HANDLE_VALUE)
-		return false;
-	moved = SetFileInformationByHandle(file, FileRenameInfo, &name, sizeof name);
+		return failure();
+	st = SetFileInformationByHandle(file, FileRenameInfo, &name, sizeof name) ? TOFU_OK : failure();
 	CloseHandle(file);
-	return moved;
-}
-
-bool tofu_socket_file_move(const char *from, const char *to)
-{
-	return move(from, to);
+	return st;
 }
 
 /* This never replaces. If the path has been taken meanwhile, its former owner has lost it, and under the name aside nobody
  * would look. */
 void tofu_socket_file_restore(const char *from, const char *to)
 {
-	wchar_t wide[WIDE_CAPACITY];
-
-	if (!move(from, to) && !nothing_at(to) && to_wide(from, wide))
-		(void)DeleteFileW(wide);
+	if (tofu_socket_file_move(from, to) != TOFU_OK && !nothing_at(to))
+		tofu_socket_file_discard(from);
 }
 
 /* Hard to guess: rand_s() asks the system. Unique in any case, since names are tried until one is free. */
@@ -386,7 +419,8 @@ static enum tofu_status free_path(const char *directory, size_t len, const char 
 
 /*
  * The user's own directory, which others cannot write to. The one to fall back on is the same by its short names, which has
- * them if the volume does.
+ * them if the volume does. A directory of another machine is not asked for anything: that could take long, and sockets
+ * cannot be there.
  */
 enum tofu_status tofu_socket_file_temporary(unsigned nth, char *out, size_t capacity)
 {
@@ -394,10 +428,12 @@ enum tofu_status tofu_socket_file_temporary(unsigned nth, char *out, size_t capa
 	char directory[3 * (MAX_PATH + 1)];
 	DWORD len = GetTempPathW(MAX_PATH + 1, wide);
 
-	if (len == 0 || len > MAX_PATH)
+	if (len == 0 || len > MAX_PATH || !to_utf8(wide, directory, sizeof directory))
 		return TOFU_PATH_TOO_LONG;
+	if (tofu_socket_file_remote(directory))
+		return TOFU_INVALID_ADDRESS;
 	len = nth == 0 ? 0 : GetShortPathNameW(wide, name, MAX_PATH + 1);
-	if (!to_utf8(len > 0 && len <= MAX_PATH ? name : wide, directory, sizeof directory))
+	if (len > 0 && len <= MAX_PATH && !to_utf8(name, directory, sizeof directory))
 		return TOFU_PATH_TOO_LONG;
 	return free_path(directory, strlen(directory), "tofu-", NAME_DIGITS, ".sock", out, capacity);
 }

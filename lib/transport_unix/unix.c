@@ -9,7 +9,8 @@
  * A path that is in use is taken over only from a dead owner: a connect to it must be refused. The stale file is first
  * moved aside and asked once more under its new name, for a live one may have come in between; that one goes back. What
  * is not a stale socket is never removed. All of that, and each bind with the listen after it, happens under a lock on
- * the directory: between the two a new socket refuses connections like a dead one.
+ * the path: between the two a new socket refuses connections like a dead one. Where a question takes its time, listen says
+ * TOFU_WOULD_BLOCK, and goes on when it is called again.
  */
 
 #include <stdio.h>
@@ -31,16 +32,11 @@ struct socket_file {
 	struct tofu_socket_file_id id;
 	intptr_t mark; /* that its owner lives */
 	char *path;
+	/* while listen is at it */
+	intptr_t lock;
+	intptr_t probe;             /* a question that is under way */
+	struct tofu_sockaddr aside; /* where a stale file has been moved to; its len is 0 when none has */
 };
-
-static void file_destroy(struct socket_file *file)
-{
-	if (file == NULL)
-		return;
-	tofu_socket_file_unmark(file->mark);
-	free(file->path);
-	free(file);
-}
 
 static struct socket_file *file_create(const char *path)
 {
@@ -48,22 +44,28 @@ static struct socket_file *file_create(const char *path)
 
 	if (file == NULL)
 		return NULL;
+	file->lock = -1;
+	file->probe = TOFU_NO_SOCKET;
 	file->path = tofu_socket_file_full_path(path);
 	if (file->path != NULL)
 		return file;
-	file_destroy(file);
+	free(file);
 	return NULL;
 }
 
-static enum tofu_status temporary_address(struct tofu_sockaddr *out)
+/* An empty path to listen on is one in the temporary directory. */
+static enum tofu_status unix_complete(const char *rest, enum tofu_purpose purpose, char *out, size_t capacity)
 {
 	enum tofu_status st = TOFU_PATH_TOO_LONG;
-	char path[PATH_CAPACITY];
+	struct tofu_sockaddr address;
 
+	out[0] = '\0';
+	if (*rest != '\0' || purpose != TOFU_TO_LISTEN)
+		return TOFU_OK;
 	for (unsigned nth = 0; nth < NAME_CHOICES && st == TOFU_PATH_TOO_LONG; nth++) {
-		st = tofu_socket_file_temporary(nth, path, sizeof path);
+		st = tofu_socket_file_temporary(nth, out, capacity);
 		if (st == TOFU_OK)
-			st = tofu_sockaddr_unix(path, out);
+			st = tofu_sockaddr_unix(out, &address); /* does it fit? */
 	}
 	return st;
 }
@@ -74,10 +76,11 @@ static enum tofu_status unix_resolve(const char *rest, enum tofu_purpose purpose
 	enum tofu_status st;
 
 	(void)may_block; /* nothing to look up */
+	(void)purpose;
 	*count = 0;
-	if (capacity == 0 || (*rest == '\0' && purpose == TOFU_TO_CONNECT))
+	if (capacity == 0 || tofu_socket_file_remote(rest))
 		return TOFU_INVALID_ADDRESS;
-	st = *rest == '\0' ? temporary_address(out) : tofu_sockaddr_unix(rest, out);
+	st = tofu_sockaddr_unix(rest, out);
 	*count = st == TOFU_OK;
 	return st;
 }
@@ -96,74 +99,123 @@ static enum tofu_status address_beside(const char *path, struct tofu_sockaddr *o
 	return st;
 }
 
-/* Make a path that is in use free, if its owner is gone. TOFU_OK: worth another try. */
-static enum tofu_status remove_stale(const struct tofu_sockaddr *at)
+/* A path that may not be moved is another user's. TOFU_UDS_PATH_NOT_FOUND: it is free by now. */
+static enum tofu_status move_aside(const char *path, struct tofu_sockaddr *aside)
 {
-	const char *path = tofu_sockaddr_unix_path(at);
-	struct tofu_socket_file_id id;
-	struct tofu_sockaddr aside;
-	const char *aside_path;
+	enum tofu_status st = address_beside(path, aside);
 
-	switch (tofu_socket_file_probe(at)) {
-	case TOFU_SOCKET_FILE_NONE:
-		return TOFU_OK;
-	case TOFU_SOCKET_FILE_TAKEN:
-		return TOFU_ADDRESS_IN_USE;
-	case TOFU_SOCKET_FILE_STALE:
-		break;
-	}
-	if (address_beside(path, &aside) != TOFU_OK)
-		return TOFU_ADDRESS_IN_USE;
-	aside_path = tofu_sockaddr_unix_path(&aside);
-	if (!tofu_socket_file_move(path, aside_path))
-		return TOFU_ADDRESS_IN_USE; /* not ours to move: another user's, say */
-	if (tofu_socket_file_probe(&aside) != TOFU_SOCKET_FILE_STALE) {
-		tofu_socket_file_restore(aside_path, path);
-		return TOFU_ADDRESS_IN_USE;
-	}
-	if (tofu_socket_file_identify(aside_path, &id))
-		(void)tofu_socket_file_remove(aside_path, &id);
-	return TOFU_OK;
+	if (st == TOFU_OK)
+		st = tofu_socket_file_move(path, tofu_sockaddr_unix_path(aside));
+	if (st != TOFU_OK)
+		aside->len = 0;
+	return st == TOFU_PERMISSION_DENIED || st == TOFU_PATH_TOO_LONG ? TOFU_ADDRESS_IN_USE : st;
 }
 
-/* Listen and learn which file that made. Under the lock, if there is one to be had: only then may a stale file go. */
-static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_sockaddr *at, struct socket_file *file,
-                                  bool locked)
+/* What was moved aside goes, or goes back. */
+static enum tofu_status judge_aside(struct socket_file *file, const char *path)
 {
-	enum tofu_status st = tofu_socket_listen(at, &listener->handle);
+	const char *aside = tofu_sockaddr_unix_path(&file->aside);
+	enum tofu_socket_file_state state;
+	enum tofu_status st = tofu_socket_file_probe(&file->aside, &file->probe, &state);
 
-	for (int tries = 0; st == TOFU_ADDRESS_IN_USE && locked && tries < REPLACE_TRIES; tries++) {
-		st = remove_stale(at);
+	if (st == TOFU_WOULD_BLOCK)
+		return st;
+	if (st == TOFU_OK && state == TOFU_SOCKET_FILE_STALE)
+		tofu_socket_file_discard(aside);
+	else
+		tofu_socket_file_restore(aside, path);
+	file->aside.len = 0;
+	return st == TOFU_OK && state == TOFU_SOCKET_FILE_TAKEN ? TOFU_ADDRESS_IN_USE : st;
+}
+
+/* Make a path that is in use free, if its owner is gone. TOFU_OK: worth another try. */
+static enum tofu_status remove_stale(const struct tofu_sockaddr *at, struct socket_file *file)
+{
+	const char *path = tofu_sockaddr_unix_path(at);
+	enum tofu_socket_file_state state;
+	enum tofu_status st;
+
+	if (file->aside.len == 0) {
+		st = tofu_socket_file_probe(at, &file->probe, &state);
+		if (st != TOFU_OK || state == TOFU_SOCKET_FILE_NONE)
+			return st;
+		if (state == TOFU_SOCKET_FILE_TAKEN)
+			return TOFU_ADDRESS_IN_USE;
+		st = move_aside(path, &file->aside);
+		if (st != TOFU_OK)
+			return st == TOFU_UDS_PATH_NOT_FOUND ? TOFU_OK : st;
+	}
+	return judge_aside(file, path);
+}
+
+/* Listen and learn which file that made. */
+static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_sockaddr *at, struct socket_file *file)
+{
+	const bool resumed = file->probe != TOFU_NO_SOCKET;
+	enum tofu_status st = resumed ? TOFU_ADDRESS_IN_USE : tofu_socket_listen(at, &listener->handle);
+
+	for (int tries = 0; st == TOFU_ADDRESS_IN_USE && tries < REPLACE_TRIES; tries++) {
+		st = remove_stale(at, file);
 		if (st != TOFU_OK)
 			return st;
 		st = tofu_socket_listen(at, &listener->handle);
 	}
 	if (st != TOFU_OK)
 		return st;
-	if (!tofu_socket_file_identify(tofu_sockaddr_unix_path(at), &file->id))
-		return TOFU_ADDRESS_IN_USE; /* somebody has taken it away already */
+	st = tofu_socket_file_identify(tofu_sockaddr_unix_path(at), &file->id);
+	if (st != TOFU_OK) {
+		if (st != TOFU_ADDRESS_IN_USE) /* else somebody has taken it away already */
+			tofu_socket_file_discard(tofu_sockaddr_unix_path(at));
+		tofu_socket_close(listener->handle, TOFU_CLOSE_ORDERLY);
+		listener->handle = TOFU_NO_SOCKET;
+		return st;
+	}
 	file->mark = tofu_socket_file_mark(&file->id);
 	return TOFU_OK;
+}
+
+/* What listen has begun, be it done or not. */
+static void listen_ended(struct socket_file *file, const char *path)
+{
+	tofu_socket_close(file->probe, TOFU_CLOSE_ORDERLY);
+	file->probe = TOFU_NO_SOCKET;
+	if (file->aside.len > 0)
+		tofu_socket_file_restore(tofu_sockaddr_unix_path(&file->aside), path);
+	file->aside.len = 0;
+	tofu_socket_file_unlock(path, file->lock);
+	file->lock = -1;
+}
+
+static void file_destroy(struct socket_file *file)
+{
+	tofu_socket_file_unmark(file->mark);
+	free(file->path);
+	free(file);
 }
 
 static enum tofu_status unix_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
 {
 	const char *path = tofu_sockaddr_unix_path(at);
-	struct socket_file *file = file_create(path);
-	enum tofu_status st;
-	intptr_t lock;
-	bool locked;
+	struct socket_file *file = listener->state;
+	enum tofu_status st = TOFU_OK;
 
 	listener->handle = TOFU_NO_SOCKET;
-	if (file == NULL)
-		return TOFU_ALLOCATION_FAILED;
-	locked = tofu_socket_file_lock(path, &lock);
-	st = listen_at(listener, at, file, locked);
-	tofu_socket_file_unlock(lock);
+	if (file == NULL) {
+		file = file_create(path);
+		if (file == NULL)
+			return TOFU_ALLOCATION_FAILED;
+		st = tofu_socket_file_lock(path, &file->lock);
+	}
+	listener->state = file;
 	if (st == TOFU_OK)
-		listener->state = file;
-	else
+		st = listen_at(listener, at, file);
+	if (st == TOFU_WOULD_BLOCK)
+		return st;
+	listen_ended(file, path);
+	if (st != TOFU_OK) {
 		file_destroy(file);
+		listener->state = NULL;
+	}
 	return st;
 }
 
@@ -175,12 +227,15 @@ static void unix_close(struct tofu_link *link, enum tofu_close how)
 	struct socket_file *file = link->state;
 	bool removed = true;
 
-	if (file != NULL && how != TOFU_CLOSE_FORGET)
-		removed = tofu_socket_file_remove(file->path, &file->id);
+	if (file != NULL && how != TOFU_CLOSE_FORGET) {
+		listen_ended(file, file->path);
+		removed = link->handle == TOFU_NO_SOCKET || tofu_socket_file_remove(file->path, &file->id);
+	}
 	tofu_socket_close(link->handle, how);
 	if (!removed)
 		(void)tofu_socket_file_remove(file->path, &file->id);
-	file_destroy(file);
+	if (file != NULL)
+		file_destroy(file);
 	link->state = NULL;
 	link->handle = TOFU_NO_SOCKET;
 }
@@ -195,14 +250,17 @@ static enum tofu_status unix_connect_start(struct tofu_link *link, const struct 
 {
 	enum tofu_status st = tofu_socket_connect(to, &link->handle);
 
-	*want = TOFU_WRITABLE;
+	*want = link->handle == TOFU_NO_SOCKET ? 0 : TOFU_WRITABLE; /* 0: the listener's queue is full */
 	if (st != TOFU_CONNECT_FAILED && st != TOFU_WOULD_BLOCK)
 		return st;
-	if (!tofu_socket_file_missing(tofu_sockaddr_unix_path(to)))
-		return st;
-	tofu_socket_close(link->handle, TOFU_CLOSE_ABORT);
-	link->handle = TOFU_NO_SOCKET;
-	return TOFU_UDS_PATH_NOT_FOUND;
+	if (tofu_socket_file_missing(tofu_sockaddr_unix_path(to))) {
+		tofu_socket_close(link->handle, TOFU_CLOSE_ABORT);
+		link->handle = TOFU_NO_SOCKET;
+		return TOFU_UDS_PATH_NOT_FOUND;
+	}
+	if (st == TOFU_CONNECT_FAILED && tofu_socket_file_busy(tofu_sockaddr_unix_path(to)))
+		return TOFU_WOULD_BLOCK;
+	return st;
 }
 
 static enum tofu_status unix_connect_finish(struct tofu_link *link, unsigned *want)
@@ -271,6 +329,7 @@ const struct tofu_transport *tofu_unix(void)
 		.close = unix_close,
 		.local_address = unix_local_address,
 		.peer_address = unix_peer_address,
+		.complete = unix_complete,
 	};
 
 	return &transport;

@@ -24,8 +24,9 @@ TCase *unix_case(Suite *s, const char *name);
 int unix_run(Suite *s);
 
 struct tofu_sockaddr address_of(const char *at);
+/** However often it has to be called. */
 enum tofu_status listen_on(struct tofu_link *listener, const char *at);
-/** To the end, if it takes its time. */
+/** TOFU_WOULD_BLOCK: its backlog is full. Else to the end, if it takes its time. */
 enum tofu_status connect_to(struct tofu_link *client, const char *at);
 void close_link(struct tofu_link *link);
 /** What a listener that was killed leaves behind. */
