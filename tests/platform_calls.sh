@@ -7,8 +7,9 @@ set -eu
 . "$TOP_SRCDIR/tests/lib/script.sh"
 cd "$TOP_SRCDIR"
 
-# The files that may use ntdll and \Device\Afd: the one that does, what tests put in its place, and what they look with.
-raw_files='lib/platform/afd_win32.c tests/lib/afd_doubles_win32.c tests/lib/os_win32.c'
+# The files that may use ntdll and \Device\Afd: the one that polls by it, the one that asks whether the process ends, what
+# tests put in its place, and what they look with.
+raw_files='lib/platform/afd_win32.c lib/platform/system_win32.c tests/lib/afd_doubles_win32.c tests/lib/os_win32.c'
 
 word='(^|[^A-Za-z0-9_])'
 raw="$word(Nt|Zw|Rtl)[A-Z][A-Za-z]*[ 	]*\\(|Device..?Afd|IOCTL_AFD|AFD_POLL"

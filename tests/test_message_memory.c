@@ -245,7 +245,7 @@ END_TEST
 
 START_TEST(a_pool_that_cannot_be_filled_is_not_made)
 {
-	enum { INITIAL = 5, ALLOCATIONS = INITIAL + 3 }; /* the pool and its two stacks */
+	enum { INITIAL = 5, ALLOCATIONS = INITIAL + 4 }; /* the pool, its two stacks, the first holders */
 	struct tofu_pool *made;
 	enum tofu_status st;
 
