@@ -13,7 +13,6 @@ chooses what the programs wait with.
 import faulthandler
 import os
 import random
-import select
 import socket
 import subprocess
 import sys
