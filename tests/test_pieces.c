@@ -94,7 +94,7 @@ END_TEST
 START_TEST(the_rest_of_a_frame_is_asked_for_once_for_each_piece)
 {
 	int before = asking_asked();
-	unsigned char bytes[RAW_HEADER];
+	unsigned char bytes[RAW_HEADER + 1];
 	const struct raw_frame frame = { .proto = TOFU_SIGNAL, .body_len = 1 };
 	tofu_msg *msg;
 
