@@ -23,7 +23,7 @@
 #include <tofu/tcp.h>
 #include <tofu/tofu.h>
 
-enum { BATCH = 512, HEADER = 16, BODY = 64, FRAME = HEADER + BODY, SIGNAL = 2 };
+enum { BATCH = 512, HEADER = 16, BODY = 64, FRAME = HEADER + BODY, SIGNAL = 2, HELLO_RESPONSE = 4 };
 
 static tofu_engine *engine;
 static tofu_group *group;
@@ -99,11 +99,20 @@ static void set_up(void)
 	(void)close(listener);
 }
 
-/* The HelloRequest is the first frame: its lengths say how much else of it there is. */
-static void take_hello(void)
+/* The HelloRequest is the first frame: its lengths say how much else of it there is. The answer has its id. */
+static void answer_hello(void)
 {
+	tofu_msg *msg;
+
 	read_whole(frames, HEADER);
 	read_whole(frames + HEADER, (size_t)(frames[12] << 8 | frames[13]) + (size_t)(frames[14] << 8 | frames[15]));
+	frames[2] = HELLO_RESPONSE;
+	memset(frames + 12, 0, 4);
+	must(send(wire, frames, HEADER, MSG_NOSIGNAL) == HEADER, "a short write");
+	msg = receive();
+	must(tofu_msg_header(msg)->opcode == HELLO_RESPONSE && tofu_msg_header(msg)->status == 0,
+	     "no answer to the hello");
+	tofu_msg_put(&msg);
 }
 
 static void post_one(void)
@@ -161,7 +170,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	set_up();
-	take_hello();
+	answer_hello();
 	if (strcmp(argv[1], "out") == 0)
 		out(batches);
 	else

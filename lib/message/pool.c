@@ -477,7 +477,7 @@ static bool let_go(struct tofu_holder *h, uint64_t n)
 {
 	uint64_t now;
 
-	if (n == 0 || h == h->own)
+	if (h == h->own)
 		return false;
 	now = atomic_fetch_add(&h->released, n) + n;
 	return now >= atomic_load(&h->wake_at) && atomic_exchange(&h->wake_at, TOFU_NEVER) != TOFU_NEVER;
@@ -521,30 +521,23 @@ static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *
 		call_refilled(pool);
 }
 
-/* Cut up to RETURNED_MAX messages of the same pool and kind off the chain's front, and make them ready. */
-static size_t cut_run(struct tofu_msg **chain, struct tofu_msg **out, bool *due)
+/* Cut up to RETURNED_MAX messages of the same holder and kind off the chain's front, and make them ready. */
+static size_t cut_run(struct tofu_msg **chain, struct tofu_msg **out)
 {
 	struct tofu_msg *m = *chain;
 	struct tofu_holder *h = m->holder;
+	struct tofu_holder *own = h->own;
 	bool notice = is_notice(m);
-	size_t of_h = 0;
 	size_t n = 0;
 
-	*due = false;
-	while (m != NULL && n < RETURNED_MAX && m->holder != NULL && m->holder->own == h->own &&
-	       is_notice(m) == notice) {
-		if (m->holder != h) {
-			*due = let_go(h, of_h) || *due;
-			h = m->holder;
-			of_h = 0;
-		}
-		of_h++;
+	do {
+		struct tofu_msg *next = m->next;
+
 		out[n++] = m;
-		m = m->next;
-		out[n - 1]->holder = h->own;
-		enter(h->pool, out[n - 1]);
-	}
-	*due = let_go(h, of_h) || *due;
+		m->holder = own;
+		enter(own->pool, m);
+		m = next;
+	} while (m != NULL && m->holder == h && is_notice(m) == notice && n < RETURNED_MAX);
 	*chain = m;
 	return n;
 }
@@ -572,10 +565,10 @@ void tofu_pool_put_all(struct tofu_msg *chain)
 		if (pool == NULL || is_inherited(pool)) {
 			destroy_first(&chain);
 		} else {
-			bool due;
-			size_t n = cut_run(&chain, msgs, &due);
+			struct tofu_holder *h = chain->holder;
+			size_t n = cut_run(&chain, msgs);
 
-			put_back(pool, notice ? &pool->notices : &pool->messages, msgs, n, due);
+			put_back(pool, notice ? &pool->notices : &pool->messages, msgs, n, let_go(h, n));
 		}
 	}
 }

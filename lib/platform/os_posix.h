@@ -39,10 +39,42 @@ struct tofu_cond {
  */
 int tofu_plat_fd_above_stdio(int fd);
 
+/*
+ * Locks of ours that the thread has, counted from before it asks to after it has let go, so that a signal handler in between
+ * never finds too few: the calls between are opaque, so the compiler moves nothing across them. Found through the thread's own register: a call of the dynamic linker for each lock would be dear. For
+ * the same reason the calls that take and release a lock are inline.
+ */
+extern _Thread_local unsigned tofu_thread_locks
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 /**
- * Has the calling thread a lock of ours, or is about to take or has just given back one? Then it is in the middle of a call,
+ * Has the calling thread a lock of ours, or is about to take or has just released one? Then it is in the middle of a call,
  * and a fork() that it makes now, in a signal handler, must not wait for a lock.
  */
-bool tofu_thread_holds_locks(void);
+static inline bool tofu_thread_holds_locks(void)
+{
+	return tofu_thread_locks > 0;
+}
+
+static inline void tofu_mutex_lock(struct tofu_mutex *m)
+{
+	tofu_thread_locks++;
+	(void)pthread_mutex_lock(&m->mutex);
+}
+
+static inline bool tofu_mutex_try(struct tofu_mutex *m)
+{
+	tofu_thread_locks++;
+	if (pthread_mutex_trylock(&m->mutex) == 0)
+		return true;
+	tofu_thread_locks--;
+	return false;
+}
+
+static inline void tofu_mutex_unlock(struct tofu_mutex *m)
+{
+	(void)pthread_mutex_unlock(&m->mutex);
+	tofu_thread_locks--;
+}
 
 #endif

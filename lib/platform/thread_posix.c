@@ -29,16 +29,7 @@ struct start {
  * pthread_create() has told its creator the id. */
 static _Thread_local unsigned current_number;
 
-/*
- * Locks of ours that the thread has, counted from before it asks to after it has let go, so that a signal handler in between
- * never finds too few. Found through the thread's own register: a call of the dynamic linker for each lock would be dear.
- */
-static _Thread_local volatile unsigned locks __attribute__((tls_model("initial-exec")));
-
-bool tofu_thread_holds_locks(void)
-{
-	return locks > 0;
-}
+_Thread_local unsigned tofu_thread_locks;
 
 static enum tofu_status thread_status(int error)
 {
@@ -174,27 +165,6 @@ void tofu_mutex_fini(struct tofu_mutex *m)
 	if (m->live)
 		(void)pthread_mutex_destroy(&m->mutex); /* EBUSY in a child of fork(): nothing to free in it anyway */
 	m->live = false;
-}
-
-void tofu_mutex_lock(struct tofu_mutex *m)
-{
-	locks++;
-	(void)pthread_mutex_lock(&m->mutex);
-}
-
-bool tofu_mutex_try(struct tofu_mutex *m)
-{
-	locks++;
-	if (pthread_mutex_trylock(&m->mutex) == 0)
-		return true;
-	locks--;
-	return false;
-}
-
-void tofu_mutex_unlock(struct tofu_mutex *m)
-{
-	(void)pthread_mutex_unlock(&m->mutex);
-	locks--;
 }
 
 enum tofu_status tofu_cond_init(struct tofu_cond *c)

@@ -170,6 +170,7 @@ void tofu_group_part(struct tofu_group *g)
 	atomic_store_explicit(&g->engine, NULL, memory_order_relaxed);
 	g->closed = true;
 	g->ended = true;
+	atomic_store(&g->interrupted, true); /* also where messages are left that were taken */
 	if (atomic_load(&g->has_pollable))
 		tofu_event_raise(&g->pollable);
 	tofu_cond_broadcast(&g->arrived);
@@ -237,7 +238,7 @@ static enum tofu_status await(struct tofu_group *g, int64_t timeout_ns)
 }
 
 /* The receiving thread only. */
-static struct tofu_msg *take_one(struct tofu_group *g)
+static inline struct tofu_msg *take_one(struct tofu_group *g)
 {
 	struct tofu_msg *m = tofu_msg_queue_pop(&g->taken);
 
@@ -281,8 +282,7 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 		*out = NULL;
 	if (g == NULL || out == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
-	if (g->taken.head == NULL || engine_of(g) == NULL ||
-	    atomic_load_explicit(&g->interrupted, memory_order_relaxed))
+	if (g->taken.head == NULL || atomic_load_explicit(&g->interrupted, memory_order_relaxed))
 		return receive_batch(g, out, timeout_ns);
 	*out = take_one(g);
 	if (g->taken.head == NULL) {

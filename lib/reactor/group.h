@@ -37,7 +37,7 @@ struct tofu_group {
 
 	struct tofu_msg_queue taken; /* the receiving thread's */
 	atomic_bool left;            /* is there something in it? For others to see */
-	atomic_bool interrupted;     /* a receive is to return so; the one that does sets it back */
+	atomic_bool interrupted;     /* a receive is to look before it takes: an interrupt, or the engine has gone */
 	atomic_bool has_pollable;
 	struct tofu_event pollable;
 

@@ -36,7 +36,7 @@ static bool opens(const struct tofu_opcode_rule *rule)
 	return rule->role == TOFU_ROLE_REQUEST && (rule->type == TOFU_TYPE_HELLO || rule->type == TOFU_TYPE_WELCOME);
 }
 
-static enum tofu_status check(const struct tofu_msg *m)
+static inline enum tofu_status check(const struct tofu_msg *m)
 {
 	const struct tofu_header *h = &m->header;
 	const struct tofu_opcode_rule *rule = tofu_opcode_rule(h->opcode);

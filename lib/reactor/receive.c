@@ -154,7 +154,7 @@ static enum tofu_incoming judge(const struct tofu_chan *c, const struct tofu_fra
 {
 	if (!tofu_wire_acceptable(f))
 		return TOFU_REFUSE;
-	if (tofu_session_talks(&c->session) && tofu_opcode_is_regular(f->header.opcode))
+	if (tofu_session_usual(&c->session, f->header.opcode))
 		return TOFU_DELIVER;
 	return tofu_session_judge(&c->session, f->header.opcode);
 }
@@ -186,7 +186,7 @@ static void greeted(struct tofu_reactor *r, struct tofu_chan *c, const struct to
 /* A frame is here whole. */
 static void heard(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
 {
-	if (tofu_session_talks(&c->session) && tofu_opcode_is_regular(m->header.opcode))
+	if (tofu_session_usual(&c->session, m->header.opcode))
 		return;
 	if ((c->session.heard & TOFU_SPOKE) == 0)
 		greeted(r, c, m);
@@ -228,14 +228,14 @@ static size_t share_of(const struct tofu_reactor *r, size_t left)
 	return left > kept ? (size_t)((uint64_t)(left - kept) * r->engine->options.channel_share_percent / 100) : 0;
 }
 
-/* May it have one message more? If not, we learn when it may. */
-static bool within_share(struct tofu_reactor *r, struct tofu_chan *c)
+/* More may be free than was known. If that does not suffice either, we learn when it does. */
+static bool has_share(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_terms terms;
 	size_t left = 0, queued_at = 0;
 	bool may;
 
-	if (c->holder == NULL || tofu_holder_held(c->holder) < r->share || tofu_holder_look(c->holder) < r->share)
+	if (tofu_holder_look(c->holder) < r->share)
 		return true;
 	terms = (struct tofu_terms){ r->queued, r->stocked, reserved(r), r->engine->options.channel_share_percent };
 	may = tofu_holder_may_take_or_wait(c->holder, &terms, &left, &queued_at);
@@ -243,6 +243,12 @@ static bool within_share(struct tofu_reactor *r, struct tofu_chan *c)
 	if (!may && queued_at < r->queued_at)
 		r->queued_at = queued_at;
 	return may;
+}
+
+/* May it have one message more? */
+static bool within_share(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	return c->holder == NULL || tofu_holder_held(c->holder) < r->share || has_share(r, c);
 }
 
 static enum tofu_status stock_up(struct tofu_reactor *r)

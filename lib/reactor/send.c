@@ -201,7 +201,8 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 			part(r, c, status);
 		}
 	}
-	tofu_send_fin(r, c);
+	if (c->state == TOFU_CHAN_LINGERING)
+		tofu_send_fin(r, c);
 }
 
 void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)

@@ -100,16 +100,16 @@ static inline bool tofu_session_is_open(const struct tofu_session *s)
 	return ((s->heard | s->said | s->queued) & (unsigned)~TOFU_SPOKE) == 0;
 }
 
-/** The peer has spoken, too: so are those that are heard. */
-static inline bool tofu_session_talks(const struct tofu_session *s)
-{
-	return s->heard == TOFU_SPOKE && (s->said | s->queued) == 0;
-}
-
-/** Of regular messages only: these make up a session. */
+/** Neither a hello nor a bye. */
 static inline bool tofu_opcode_is_regular(unsigned opcode)
 {
 	return opcode <= TOFU_SIGNAL;
+}
+
+/** The usual frame, which is delivered and changes nothing: the peer has spoken and said no bye, and this is regular. */
+static inline bool tofu_session_usual(const struct tofu_session *s, unsigned opcode)
+{
+	return s->heard == TOFU_SPOKE && tofu_opcode_is_regular(opcode);
 }
 
 /** Our side may be shut down now: its last frame is out, and the peer's has come. */
