@@ -8,6 +8,7 @@
 
 #include "lib/raw.h"
 #include "lib/steps.h"
+#include "reactor/reactor.h"
 #include "reactor/stranger.h"
 
 struct sample {
@@ -49,15 +50,20 @@ END_TEST
 
 static struct {
 	atomic_uint lines;
+	atomic_uint lost; /* lines that were too many */
 	char text[4][256];
 } told;
 
 static void note(void *context, enum tofu_log_level level, const char *text)
 {
-	unsigned n = atomic_load(&told.lines);
+	unsigned n = atomic_load(&told.lines), lost;
 
 	(void)context;
 	(void)level;
+	if (sscanf(text, "lines that were too many at once: %u", &lost) == 1) {
+		atomic_fetch_add(&told.lost, lost);
+		return;
+	}
 	(void)snprintf(told.text[n % 4], sizeof told.text[0], "%s", text);
 	atomic_store(&told.lines, n + 1);
 }
@@ -120,6 +126,114 @@ START_TEST(a_stranger_that_is_called_is_logged_with_its_address_and_what_it_look
 }
 END_TEST
 
+START_TEST(a_peer_that_has_said_hello_is_no_stranger_whatever_it_says_next)
+{
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	struct listening at;
+	struct raw peer;
+	tofu_msg *msg;
+
+	listen_over(&side, OVER_TCP, &at);
+	raw_call(&peer, at.address);
+	raw_say(&peer, TOFU_HELLO_REQUEST, 1, "");
+	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
+	tofu_msg_put(&msg);
+	raw_write(&peer, "GET / HTTP/1.1\r\n", 16);
+	eventually(atomic_load(&told.lines) == 1);
+	must(strstr(told.text[0], "a frame that is not allowed") != NULL, "%s", told.text[0]);
+	must(strstr(told.text[0], "looks like") == NULL, "%s", told.text[0]);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(a_peer_that_hangs_up_within_a_later_header_is_not_logged)
+{
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	struct listening at;
+	struct raw peer;
+	tofu_msg *msg;
+
+	listen_over(&side, OVER_TCP, &at);
+	raw_call(&peer, at.address);
+	raw_say(&peer, TOFU_HELLO_REQUEST, 1, "");
+	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
+	tofu_msg_put(&msg);
+	raw_write(&peer, "quit\r\n", 6);
+	raw_half_close(&peer);
+	msg = expect(&side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
+	tofu_msg_put(&msg);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	engine_down(engine);
+	ck_assert_uint_eq(told.lines, 0);
+}
+END_TEST
+
+static void call_as_a_stranger(const char *address)
+{
+	struct raw peer;
+
+	raw_call(&peer, address);
+	raw_write(&peer, "GET / HTTP/1.1\r\n", 16);
+	must(os_read_to_end(peer.socket, PATIENCE_NS) != OS_NOT_THE_END, "the connection is still there");
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+}
+
+/* Each in a turn of its own. */
+START_TEST(of_strangers_that_call_again_and_again_the_log_gets_few_lines_and_how_many_were_left_out)
+{
+	const unsigned calls = 200;
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	int64_t began_ns = tofu_plat_now_ns(), seconds;
+	struct listening at;
+
+	listen_over(&side, OVER_TCP, &at);
+	for (unsigned i = 0; i < calls; i++)
+		call_as_a_stranger(at.address);
+	seconds = (tofu_plat_now_ns() - began_ns) / TOFU_NS_PER_S + 1;
+	eventually(atomic_load(&told.lines) + atomic_load(&told.lost) == calls); /* nobody calls any more */
+	ck_assert_uint_le(told.lines, (unsigned)seconds * TOFU_COMPLAINTS);
+	ck_assert_uint_ge(told.lines, TOFU_COMPLAINTS);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(what_was_left_out_of_the_log_is_told_when_the_engine_ends)
+{
+	const unsigned calls = 200;
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	struct listening at;
+
+	listen_over(&side, OVER_TCP, &at);
+	for (unsigned i = 0; i < calls; i++)
+		call_as_a_stranger(at.address);
+	engine_down(engine);
+	ck_assert_uint_eq(told.lines + told.lost, calls);
+}
+END_TEST
+
+START_TEST(when_the_second_is_over_the_log_gets_lines_about_strangers_again)
+{
+	tofu_engine *engine = logging_engine();
+	struct side side = side_in(engine);
+	struct listening at;
+	unsigned lines;
+
+	listen_over(&side, OVER_TCP, &at);
+	for (unsigned i = 0; i < 2 * TOFU_COMPLAINTS; i++)
+		call_as_a_stranger(at.address);
+	eventually(atomic_load(&told.lost) > 0);
+	lines = atomic_load(&told.lines);
+	call_as_a_stranger(at.address);
+	eventually(atomic_load(&told.lines) == lines + 1);
+	engine_down(engine);
+}
+END_TEST
+
 static Suite *suite_of_strangers(void)
 {
 	Suite *suite = suite_create("strangers");
@@ -129,6 +243,11 @@ static Suite *suite_of_strangers(void)
 	tcase_add_loop_test(tc, a_stranger_that_calls_is_logged_with_its_address_and_what_it_looks_like, 0, SAMPLES);
 	tcase_add_loop_test(tc, a_stranger_that_is_called_is_logged_with_its_address_and_what_it_looks_like, 0,
 	                    SAMPLES);
+	tcase_add_test(tc, a_peer_that_has_said_hello_is_no_stranger_whatever_it_says_next);
+	tcase_add_test(tc, a_peer_that_hangs_up_within_a_later_header_is_not_logged);
+	tcase_add_test(tc, of_strangers_that_call_again_and_again_the_log_gets_few_lines_and_how_many_were_left_out);
+	tcase_add_test(tc, what_was_left_out_of_the_log_is_told_when_the_engine_ends);
+	tcase_add_test(tc, when_the_second_is_over_the_log_gets_lines_about_strangers_again);
 	return suite;
 }
 

@@ -388,13 +388,21 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_reactor_group_ended(g);
 }
 
+/* Whoever has sent a frame is a peer, whatever comes next. */
+static const char *looks_like(const struct tofu_chan *c)
+{
+	return (c->session.heard & TOFU_SPOKE) == 0 ? tofu_stranger(c->head, c->head_len) : NULL;
+}
+
 void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
 {
-	const char *stranger = tofu_stranger(c->head, c->head_len);
+	const char *stranger = looks_like(c);
 	char peer[TOFU_ADDRESS_MAX + 1];
 	char what[TOFU_LOG_LINE];
 	va_list args;
 
+	if (!tofu_reactor_may_complain(r))
+		return;
 	if (c->transport->peer_address == NULL || c->transport->peer_address(&c->link, peer, sizeof peer) != TOFU_OK)
 		(void)snprintf(peer, sizeof peer, "unknown");
 	va_start(args, format);
@@ -408,7 +416,7 @@ void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const
 /* Some say little and hang up: a TLS alert is shorter than the header of a frame. */
 static void tell_of_stranger(struct tofu_reactor *r, const struct tofu_chan *c)
 {
-	if (c->head_len > 0 && c->head_len < TOFU_WIRE_HEADER && tofu_stranger(c->head, c->head_len) != NULL)
+	if (c->head_len > 0 && c->head_len < TOFU_WIRE_HEADER && looks_like(c) != NULL)
 		tofu_chan_complain(r, c, "it ends within the header of a frame");
 }
 

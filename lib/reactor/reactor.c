@@ -105,6 +105,35 @@ bool tofu_reactor_has_turn(const struct tofu_reactor *r)
 	return atomic_load_explicit(&r->turn_of, memory_order_relaxed) == tofu_thread_self();
 }
 
+static void tell_of_complaints(struct tofu_reactor *r)
+{
+	r->log.lost += r->complaints_left_out;
+	r->complaints_left_out = 0;
+}
+
+bool tofu_reactor_may_complain(struct tofu_reactor *r)
+{
+	if (r->engine->options.log == NULL)
+		return false;
+	if (r->now_ns - r->complaints_ns >= TOFU_NS_PER_S) {
+		tell_of_complaints(r);
+		r->complaints_ns = r->now_ns;
+		r->complaints = 0;
+	}
+	if (r->complaints < TOFU_COMPLAINTS) {
+		r->complaints++;
+		return true;
+	}
+	r->complaints_left_out++;
+	return false;
+}
+
+/* When the second is over; INT64_MAX: there is nothing to be told then. */
+static int64_t complaints_deadline(const struct tofu_reactor *r)
+{
+	return r->complaints_left_out > 0 ? r->complaints_ns + TOFU_NS_PER_S : INT64_MAX;
+}
+
 /* The reactor's thread only, which is where the application's function is to run. */
 static void end_turn_and_tell(struct tofu_reactor *r)
 {
@@ -336,6 +365,7 @@ static int64_t time_to_wait(struct tofu_reactor *r)
 {
 	int64_t next = sooner(tofu_timers_next(&r->timers), tofu_receive_deadline(r));
 
+	next = sooner(next, complaints_deadline(r));
 	if (!tofu_list_empty(&r->dirty) || r->sweep_ns != 0)
 		return 0;
 	if (r->retry_at_ns != 0)
@@ -526,6 +556,8 @@ static void expire_timers(struct tofu_reactor *r)
 	enum tofu_timer kind;
 	bool overdue;
 
+	if (complaints_deadline(r) <= r->now_ns)
+		tell_of_complaints(r);
 	try_again(r);
 	overdue = tofu_timers_peek(&r->timers, r->now_ns, &kind) != NULL || tofu_receive_deadline(r) <= r->now_ns;
 	if (!overdue) {
@@ -591,6 +623,7 @@ static void run(void *context)
 		expire_timers(r);                  /* what took too long */
 		tofu_reactor_deliver(r);           /* what came in: one wake-up per group and turn */
 	}
+	tell_of_complaints(r);
 	end_turn_and_tell(r);
 }
 

@@ -42,6 +42,7 @@ enum {
 	TOFU_RETRY_MS = 100,   /* when something was refused for want of memory or descriptors */
 	TOFU_PAUSE_MS = 2,     /* when the system could not just now; doubled each time, up to TOFU_RETRY_MS */
 	TOFU_CALM_MS = 1000,   /* that long nothing was refused: accepting is no longer in trouble */
+	TOFU_COMPLAINTS = 20,  /* lines of the log about peers in a second; of more there is a count */
 	TOFU_REPRIEVES = 128   /* sweeps that an overdue timer waits for what its channel has still to read */
 };
 
@@ -122,7 +123,10 @@ struct tofu_reactor {
 	unsigned char *staging;
 
 	struct tofu_counters counters;
-	struct tofu_log log; /* of this turn */
+	int64_t complaints_ns;        /* when the second began in which complaints are counted */
+	uint32_t complaints;          /* about peers, in that second */
+	uint32_t complaints_left_out; /* that the log did not get, and that it has still to be told of */
+	struct tofu_log log;          /* of this turn */
 };
 
 enum tofu_status tofu_reactor_init(struct tofu_reactor *r);
@@ -181,6 +185,11 @@ bool tofu_reactor_notify(struct tofu_reactor *r, struct tofu_group *g, uint16_t 
 void tofu_reactor_deliver(struct tofu_reactor *r);
 /** Something was refused for want of memory or descriptors: look again soon. */
 void tofu_reactor_retry_soon(struct tofu_reactor *r);
+/**
+ * May the log have one more line about a peer? Strangers can call without end. False: no, but when the second is over the log
+ * gets the number of those that were left out.
+ */
+bool tofu_reactor_may_complain(struct tofu_reactor *r);
 /** Told to the application by the reactor's thread, when this turn is over. */
 void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

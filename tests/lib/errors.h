@@ -49,6 +49,7 @@
 	X(ENFILE,           ERROR_TOO_MANY_OPEN_FILES,      STATUS_TOO_MANY_OPENED_FILES,  TOFU_LIMIT_REACHED) \
 	X(ENOBUFS,          WSAENOBUFS,                     0,                             TOFU_LIMIT_REACHED) \
 	X(ENOSPC,           ERROR_DISK_FULL,                STATUS_DISK_FULL,              TOFU_LIMIT_REACHED) \
+	X(EDQUOT,           WSAEDQUOT,                      0,                             TOFU_LIMIT_REACHED) \
 	X(0,                ERROR_NO_SYSTEM_RESOURCES,      STATUS_INSUFFICIENT_RESOURCES, TOFU_LIMIT_REACHED) \
 	X(0,                ERROR_NOT_ENOUGH_QUOTA,         STATUS_QUOTA_EXCEEDED,         TOFU_LIMIT_REACHED) \
 	X(0,                ERROR_COMMITMENT_LIMIT,         STATUS_COMMITMENT_LIMIT,       TOFU_LIMIT_REACHED) \
