@@ -212,6 +212,102 @@ START_TEST(a_wrong_form_is_refused_and_nothing_changes)
 }
 END_TEST
 
+struct fault {
+	const char *address;
+	const char *call;   /* what is wrong with it to connect to; NULL: nothing */
+	const char *listen; /* to listen on */
+};
+
+static const char no_port[] = "the port is missing", no_host[] = "the host is missing",
+		  wrong_port[] = "the port is not a number from 0 to 65535",
+		  no_transport[] = "the address does not begin with a transport and a bar, like tcp|HOST|PORT";
+
+static const struct fault faults[] = {
+	{ "tcp|h", no_port, no_port },
+	{ "tcp|h|", no_port, no_port },
+	{ "tcp|", no_port, no_port },
+	{ "tcp://h", no_port, no_port },
+	{ "tcp://h:", no_port, no_port },
+	{ "tcp://[::1]", no_port, no_port },
+	{ "tcp|h|99999", wrong_port, wrong_port },
+	{ "tcp|h|http", wrong_port, wrong_port },
+	{ "tcp://h:-1", wrong_port, wrong_port },
+	{ "tcp|h|1|2", wrong_port, wrong_port },
+	{ "tcp||80", no_host, NULL },
+	{ "tcp://:80", no_host, NULL },
+	{ "tcp://[]:80", no_host, no_host },
+	{ "tcp|h|0", "nobody can be called at port 0", NULL },
+	{ "uds|", "the path is missing", NULL },
+	{ "unix:", "the path is missing", NULL },
+	{ "tcp|a b|1", "the host contains a space", "the host contains a space" },
+	{ "tcp://a|b:1", "the host contains a bar", "the host contains a bar" },
+	{ "tcp://[::1:80", "the host has no closing bracket", "the host has no closing bracket" },
+	{ "tcp://[::1]80", "a colon is missing before the port", "a colon is missing before the port" },
+	{ "tcp://h/x:80", "the host contains one of / ? # @ [ ]", "the host contains one of / ? # @ [ ]" },
+	{ "unix://h", "a path behind unix:// begins with a slash", "a path behind unix:// begins with a slash" },
+	{ "nonsense", no_transport, no_transport },
+	{ "http://h:80", no_transport, no_transport },
+	{ "sixteen_bytes_ab|x", no_transport, no_transport },
+	{ "", "the address is empty", "the address is empty" },
+	{ NULL, "the address is missing", "the address is missing" },
+	{ "tcp|h|1 ", "the address ends with a space", "the address ends with a space" },
+	{ "uds|/a\tb", "the address contains a control character", "the address contains a control character" },
+	{ "pigeon|roof", NULL, NULL }, /* its transport will know */
+};
+enum { FAULTS_NR = sizeof faults / sizeof faults[0] };
+
+static void expect_fault(const char *address, enum tofu_opcode opcode, const char *expected)
+{
+	const char *got = tofu_address_fault(address, opcode);
+
+	ck_assert_msg((got == NULL) == (expected == NULL) && (got == NULL || strcmp(got, expected) == 0), "%s: %s",
+	              address != NULL ? address : "NULL", got != NULL ? got : "nothing is wrong");
+}
+
+START_TEST(what_is_wrong_with_an_address_is_said)
+{
+	expect_fault(faults[_i].address, TOFU_HELLO_REQUEST, faults[_i].call);
+	expect_fault(faults[_i].address, TOFU_WELCOME_REQUEST, faults[_i].listen);
+}
+END_TEST
+
+START_TEST(an_address_that_is_too_long_is_said_to_be)
+{
+	char address[TOFU_ADDRESS_MAX + 2] = "uds|";
+
+	memset(address + 4, 'x', sizeof address - 5);
+	expect_fault(address, TOFU_HELLO_REQUEST, "the address is longer than 512 bytes");
+	address[TOFU_ADDRESS_MAX] = '\0';
+	expect_fault(address, TOFU_HELLO_REQUEST, NULL);
+}
+END_TEST
+
+/* What is refused has a fault, and what is taken has none. */
+START_TEST(an_address_is_refused_if_something_is_wrong_with_it_and_only_then)
+{
+	for (size_t i = 0; i < WRONG_NR; i++) {
+		ck_assert_msg(tofu_address_fault(wrong[i], TOFU_HELLO_REQUEST) != NULL, "%s", wrong[i]);
+		ck_assert_msg(tofu_address_fault(wrong[i], TOFU_WELCOME_REQUEST) != NULL, "%s", wrong[i]);
+	}
+	for (size_t i = 0; i < BOTH_NR; i++)
+		expect_fault(both[i].given, TOFU_HELLO_REQUEST, NULL);
+	for (size_t i = 0; i < LISTENING_NR; i++) {
+		ck_assert_msg(tofu_address_fault(listening[i].given, TOFU_HELLO_REQUEST) != NULL, "%s",
+		              listening[i].given);
+		expect_fault(listening[i].given, TOFU_WELCOME_REQUEST, NULL);
+	}
+}
+END_TEST
+
+START_TEST(a_new_address_takes_away_what_was_wrong_with_the_last_one)
+{
+	ck_status(tofu_msg_headers_add(msg, "~detail", "the port is missing"), TOFU_OK);
+	ck_status(tofu_msg_connect_to(msg, "tcp|h|1"), TOFU_OK);
+	ck_assert_str_eq(address_of(msg, "~detail"), "");
+	ck_assert_str_eq(address_of(msg, "~connect_to"), "tcp|h|1");
+}
+END_TEST
+
 START_TEST(null_is_refused)
 {
 	make_signal();
@@ -358,6 +454,10 @@ static Suite *suite_of_address(void)
 	tcase_add_loop_test(forms, what_is_normal_stays, 0, BOTH_NR);
 	tcase_add_loop_test(forms, an_address_with_a_gap_is_for_listening_only, 0, LISTENING_NR);
 	tcase_add_loop_test(forms, a_wrong_form_is_refused_and_nothing_changes, 0, WRONG_NR);
+	tcase_add_loop_test(forms, what_is_wrong_with_an_address_is_said, 0, FAULTS_NR);
+	tcase_add_test(forms, an_address_that_is_too_long_is_said_to_be);
+	tcase_add_test(forms, an_address_is_refused_if_something_is_wrong_with_it_and_only_then);
+	tcase_add_test(forms, a_new_address_takes_away_what_was_wrong_with_the_last_one);
 	tcase_add_test(forms, null_is_refused);
 	tcase_add_test(forms, the_longest_address_fits_and_a_longer_one_does_not);
 	suite_add_tcase(s, forms);

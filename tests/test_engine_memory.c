@@ -492,6 +492,32 @@ START_TEST(what_was_read_is_not_lost_when_there_is_no_memory_to_keep_it_in)
 }
 END_TEST
 
+START_TEST(what_is_wrong_with_an_address_is_left_out_when_there_is_no_memory_for_it)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct tofu_header h;
+	tofu_msg *answers[2];
+	size_t len;
+
+	atomic_store(&tester, os_thread_id());
+	for (int i = 0; i < 2; i++) { /* the first time with memory; that message is kept, for it has room now */
+		atomic_store(&until_failure, 0);
+		atomic_store(&failing, i == 0 ? NONE : BY_OTHERS_FROM_THERE);
+		h = call(&side, "nosuch|whatever", NULL);
+		answers[i] = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE,
+		                       TOFU_INVALID_ADDRESS);
+		ck_assert((tofu_msg_headers_find(answers[i], "~detail", &len) == NULL) == (i == 1));
+		ck_assert_ptr_nonnull(tofu_msg_headers_find(answers[i], "~connect_to", &len));
+		expect_end(&side, h.channel, h.id, TOFU_INVALID_ADDRESS);
+	}
+	atomic_store(&failing, NONE);
+	tofu_msg_put(&answers[0]);
+	tofu_msg_put(&answers[1]);
+	engine_down(engine);
+}
+END_TEST
+
 static Suite *suite_of_engine_memory(void)
 {
 	Suite *suite = suite_create("engine memory");
@@ -502,6 +528,7 @@ static Suite *suite_of_engine_memory(void)
 	over_add(warm, a_warm_engine_allocates_nothing_for_bodies_it_has_seen, 1);
 	over_add(failing_case, any_one_allocation_may_fail, 1);
 	over_add(failing_case, all_allocations_may_fail_from_any_one_on, 1);
+	tcase_add_test(failing_case, what_is_wrong_with_an_address_is_left_out_when_there_is_no_memory_for_it);
 	over_add(failing_case, pool_empty_is_said_as_soon_as_there_is_memory_to_say_it, 1);
 	over_add(failing_case, what_was_read_is_not_lost_when_there_is_no_memory_to_keep_it_in, 1);
 	return suite;

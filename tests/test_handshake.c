@@ -7,12 +7,16 @@
  * Run with the argument "serve" this program is an echo server in a process of its own.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <tofu/tcp.h>
 
 #include "lib/fake.h"
 #include "lib/raw.h"
 #include "lib/steps.h"
+#include "reactor/log.h"
 
 /* listen */
 
@@ -305,6 +309,128 @@ START_TEST(a_peer_may_skip_the_hello_response)
 	msg = expect_on(&p.client, h.channel, h.id, TOFU_SIGNAL, TOFU_ORIGIN_APPLICATION, TOFU_OK);
 	tofu_msg_put(&msg);
 	pair_talk(&p);
+	engine_down(engine);
+}
+END_TEST
+
+/* what is wrong with an address */
+
+static struct {
+	atomic_uint lines;
+	char text[TOFU_LOG_LINE];
+} told;
+
+static void note(void *context, enum tofu_log_level level, const char *text)
+{
+	(void)context;
+	(void)level;
+	(void)snprintf(told.text, sizeof told.text, "%s", text);
+	atomic_fetch_add(&told.lines, 1);
+}
+
+struct fault {
+	enum tofu_opcode opcode;
+	const char *address; /* as it is written into the message */
+	const char *detail;
+};
+
+/* The last two are refused by their transport only, at once and on a thread that looks names up. */
+static const struct fault faults[] = {
+	{ TOFU_HELLO_REQUEST, "tpc|127.0.0.1|80", "no transport of that name is registered" },
+	{ TOFU_WELCOME_REQUEST, "tpc|127.0.0.1|80", "no transport of that name is registered" },
+	{ TOFU_HELLO_REQUEST, "tcp|127.0.0.1", "the port is missing" },
+	{ TOFU_WELCOME_REQUEST, "tcp|127.0.0.1", "the port is missing" },
+	{ TOFU_HELLO_REQUEST, "tcp|127.0.0.1|99999", "the port is not a number from 0 to 65535" },
+	{ TOFU_HELLO_REQUEST, "tcp||80", "the host is missing" },
+	{ TOFU_HELLO_REQUEST, "tcp|127.0.0.1|0", "nobody can be called at port 0" },
+	{ TOFU_HELLO_REQUEST, "uds|", "the path is missing" },
+	{ TOFU_WELCOME_REQUEST, "nonsense",
+	  "the address does not begin with a transport and a bar, like tcp|HOST|PORT" },
+	{ TOFU_HELLO_REQUEST, "a\tb|c", "the address contains a control character" },
+	{ TOFU_HELLO_REQUEST, "tcp://127.0.0.1:80", "an address in a message cannot be a URL" },
+	{ TOFU_HELLO_REQUEST, "tcp|[::1|80", "the transport does not know this form of address" },
+	{ TOFU_HELLO_REQUEST, "picky|x", "the transport does not know this form of address" },
+};
+enum { FAULTS_NR = sizeof faults / sizeof faults[0] };
+
+static enum tofu_status pick_nothing(const char *rest, enum tofu_purpose purpose, int may_block,
+                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	(void)rest;
+	(void)purpose;
+	(void)out;
+	(void)capacity;
+	*count = 0;
+	return may_block ? TOFU_INVALID_ADDRESS : TOFU_WOULD_BLOCK;
+}
+
+static bool has_header(const tofu_msg *msg, const char *name, const char *value)
+{
+	size_t len;
+	const char *found = tofu_msg_headers_find(msg, name, &len);
+
+	return found != NULL && len == strlen(value) && memcmp(found, value, len) == 0;
+}
+
+START_TEST(what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log)
+{
+	static struct tofu_transport picky;
+	const struct fault *f = &faults[_i];
+	const bool listens = f->opcode == TOFU_WELCOME_REQUEST;
+	struct tofu_options options = options_with_pool(16);
+	tofu_engine *engine;
+	struct side side;
+	struct tofu_header h;
+	tofu_msg *msg;
+
+	picky = *tofu_tcp();
+	picky.scheme = "picky";
+	picky.resolve = pick_nothing;
+	options.log = note;
+	engine = engine_up(&options);
+	works(tofu_engine_register(engine, &picky));
+	side = side_in(engine);
+	msg = message(&side, f->opcode, 0, 0, "body");
+	works(tofu_msg_headers_add(msg, listens ? "~listen_on" : "~connect_to", f->address));
+	works(tofu_msg_headers_add(msg, "~detail", "of an earlier failure"));
+	works(tofu_msg_headers_add(msg, "mine", "kept"));
+	h = post(&side, &msg);
+	msg = expect_on(&side, h.channel, h.id, listens ? TOFU_WELCOME_RESPONSE : TOFU_HELLO_RESPONSE,
+	                TOFU_ORIGIN_ENGINE, TOFU_INVALID_ADDRESS);
+	must(has_header(msg, "~detail", f->detail), "%s", describe(msg));
+	must(has_header(msg, "mine", "kept") && says(msg, "body"), "%s", describe(msg));
+	tofu_msg_put(&msg);
+	expect_end(&side, h.channel, h.id, TOFU_INVALID_ADDRESS);
+	works(tofu_group_drain(side.group, PATIENCE_NS));
+	eventually(atomic_load(&told.lines) == 1);
+	must(strstr(told.text, f->detail) != NULL, "%s", told.text);
+	must(strstr(told.text, strchr(f->address, '\t') != NULL ? "a?b|c" : f->address) != NULL, "%s", told.text);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(an_answer_that_has_no_room_for_what_is_wrong_goes_without)
+{
+	static char filling[TOFU_HEADERS_MAX - 100];
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	tofu_msg *msg = message(&side, TOFU_HELLO_REQUEST, 0, 0, NULL);
+	struct tofu_header h;
+	size_t len;
+
+	memset(filling, 'x', sizeof filling - 1);
+	works(tofu_msg_connect_to(msg, "nosuch|whatever"));
+	works(tofu_msg_headers_add(msg, "filling", filling));
+	memset(filling, 'y', 30);
+	filling[30] = '\0';
+	works(tofu_msg_headers_add(msg, "more", filling));
+	h = post(&side, &msg);
+	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_INVALID_ADDRESS);
+	ck_assert_ptr_null(tofu_msg_headers_find(msg, "~detail", &len));
+	ck_assert_ptr_nonnull(tofu_msg_headers_find(msg, "filling", &len));
+	ck_status(tofu_msg_check(msg), TOFU_OK);
+	tofu_msg_put(&msg);
+	expect_end(&side, h.channel, h.id, TOFU_INVALID_ADDRESS);
 	engine_down(engine);
 }
 END_TEST
@@ -662,6 +788,8 @@ static Suite *suite_of_handshake(void)
 	over_add(connect, a_peer_may_skip_the_hello_response, 1);
 	tcase_add_test(failed, connect_by_an_unknown_scheme_gives_invalid_address);
 	tcase_add_test(failed, connect_to_a_malformed_address_gives_invalid_address);
+	tcase_add_loop_test(failed, what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log, 0, FAULTS_NR);
+	tcase_add_test(failed, an_answer_that_has_no_room_for_what_is_wrong_goes_without);
 	tcase_add_test(failed, connect_to_a_name_that_does_not_exist_gives_host_not_found);
 	over_add(failed, connect_to_nobody_gives_connect_failed, 1);
 	over_need(failed, connect_to_a_missing_path_gives_uds_path_not_found, OVER_UDS);

@@ -103,11 +103,11 @@ static void fail(struct call *c, enum tofu_status st, const struct line *line, c
 	               c->options->count, what);
 }
 
-static void fail_to_connect(struct call *c, enum tofu_status st)
+/* answer: the engine's, or NULL. */
+static void fail_to_connect(struct call *c, enum tofu_status st, const tofu_msg *answer)
 {
-	if (!is_first_failure(c))
-		return;
-	tofu_say_wrong(st, "cannot connect to %s", c->options->addresses[0]);
+	if (is_first_failure(c))
+		tofu_say_unreachable(st, "cannot connect to", c->options->addresses[0], TOFU_HELLO_REQUEST, answer);
 }
 
 /* True: gone. False: to be kept for send_ready, or it failed. */
@@ -196,7 +196,7 @@ static bool connect_one(struct call *c, struct line *line)
 	if (st == TOFU_OK)
 		st = tofu_post(c->end.group, &msg, &sent);
 	if (st != TOFU_OK) {
-		fail_to_connect(c, st);
+		fail_to_connect(c, st, NULL);
 		tofu_msg_put(&msg);
 		return false;
 	}
@@ -207,10 +207,12 @@ static bool connect_one(struct call *c, struct line *line)
 
 /* what comes back */
 
-static void hello(struct call *c, struct line *line, enum tofu_status st)
+static void hello(struct call *c, struct line *line, tofu_msg *msg)
 {
+	enum tofu_status st = tofu_msg_header(msg)->status;
+
 	if (st != TOFU_OK) {
-		fail_to_connect(c, st);
+		fail_to_connect(c, st, msg);
 		return;
 	}
 	if (line->state != LINE_CONNECTING)
@@ -269,16 +271,18 @@ static void closed(struct call *c, struct line *line, enum tofu_status reason)
 		line->state = LINE_CLOSED;
 		c->closed++;
 	} else if (line->state == LINE_CONNECTING) {
-		fail_to_connect(c, by_bye ? TOFU_PEER_DISCONNECTED : reason);
+		fail_to_connect(c, by_bye ? TOFU_PEER_DISCONNECTED : reason, NULL);
 	} else if (line->state != LINE_CLOSED) {
 		fail(c, by_bye ? TOFU_OK : reason, line, "the connection was closed");
 	}
 }
 
-static void notice(struct call *c, struct line *line, const struct tofu_header *h)
+static void notice(struct call *c, struct line *line, tofu_msg *msg)
 {
+	const struct tofu_header *h = tofu_msg_header(msg);
+
 	if (h->opcode == TOFU_HELLO_RESPONSE)
-		hello(c, line, h->status);
+		hello(c, line, msg);
 	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_CHANNEL_CLOSED)
 		closed(c, line, h->reason);
 	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_SEND_READY)
@@ -303,7 +307,7 @@ static void peer(struct call *c, struct line *line, tofu_msg **msg)
 {
 	switch ((enum tofu_opcode)tofu_msg_header(*msg)->opcode) {
 	case TOFU_HELLO_RESPONSE:
-		hello(c, line, TOFU_OK);
+		hello(c, line, *msg);
 		break;
 	case TOFU_RESPONSE:
 		echoed(c, line, *msg);
@@ -333,7 +337,7 @@ static void dispatch(struct call *c, tofu_msg *msg)
 	if (c->options->verbose)
 		tofu_say_message("received", msg);
 	if (line != NULL && h->origin == TOFU_ORIGIN_ENGINE)
-		notice(c, line, h);
+		notice(c, line, msg);
 	else if (line != NULL)
 		peer(c, line, &msg);
 	tofu_msg_put(&msg);

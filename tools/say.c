@@ -31,6 +31,22 @@ void tofu_say_wrong(enum tofu_status status, const char *format, ...)
 		(void)fprintf(stderr, "%s: %s\n", program, what);
 }
 
+void tofu_say_unreachable(enum tofu_status status, const char *what, const char *address, enum tofu_opcode opcode,
+                          const tofu_msg *answer)
+{
+	size_t len = 0;
+	const char *detail = answer != NULL ? tofu_msg_headers_find(answer, "~detail", &len) : NULL;
+
+	if (detail == NULL && status == TOFU_INVALID_ADDRESS) {
+		detail = tofu_address_fault(address, opcode);
+		len = detail != NULL ? strlen(detail) : 0;
+	}
+	if (detail != NULL)
+		tofu_say_wrong(TOFU_OK, "%s %s: %.*s", what, address, (int)len, detail);
+	else
+		tofu_say_wrong(status, "%s %s", what, address);
+}
+
 /* Where what is printed goes out at once, Windows' printf() says that it did even if it did not; the stream remembers. */
 bool tofu_say_flush(void)
 {

@@ -215,7 +215,8 @@ void **tofu_msg_user(tofu_msg *msg);
 
 /**
  * Make it a HelloRequest to that address / a WelcomeRequest for that address, on channel 0, by the text header
- * "~connect_to" / "~listen_on". Other text headers and the body stay; an earlier address is replaced.
+ * "~connect_to" / "~listen_on". Other text headers and the body stay; an earlier address is replaced, and "~detail" goes,
+ * which said what was wrong with it.
  * Units:  "tcp|HOST|PORT", "uds|PATH", any other "scheme|rest", or a URL: "tcp://HOST:PORT", "tcp://[::1]:PORT",
  *         "unix:///PATH", "unix:PATH" (PATH may be relative). To listen, an empty HOST means every interface, PORT 0 any
  *         free port, an empty PATH a new socket file in the temporary directory. At most 512 bytes.
@@ -224,6 +225,12 @@ void **tofu_msg_user(tofu_msg *msg);
  */
 enum tofu_status tofu_msg_connect_to(tofu_msg *msg, const char *address);
 enum tofu_status tofu_msg_listen_on(tofu_msg *msg, const char *address);
+
+/**
+ * What is wrong with an address, for people: "the port is missing". NULL: tofu_msg_connect_to() (opcode TOFU_HELLO_REQUEST) or
+ * tofu_msg_listen_on() (TOFU_WELCOME_REQUEST) takes it; its transport may still refuse it. The text is static. Any thread.
+ */
+const char *tofu_address_fault(const char *address, enum tofu_opcode opcode);
 
 #ifdef __cplusplus
 }

@@ -40,16 +40,25 @@ bool tofu_address_is_scheme(const char *text)
 	return len > 0 && scheme_len(text, len) == len;
 }
 
-/* No control bytes (one would end the header, or the string), no space at the end (it would be cut off). */
-static bool is_clean(const char *text, size_t len)
+static const char too_long[] = "the address is longer than 512 bytes";
+
+/*
+ * What is wrong with an address, for people: what follows "tcp|h: ". NULL: nothing. No control bytes (one would end the header,
+ * or the string), no space at the end (it would be cut off).
+ */
+static const char *fault_of_text(const char *text, size_t len)
 {
+	if (len == 0)
+		return "the address is empty";
+	if (len > TOFU_ADDRESS_MAX)
+		return too_long;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if (c < 0x20 || c == 0x7f)
-			return false;
+			return "the address contains a control character";
 	}
-	return len == 0 || text[len - 1] != ' ';
+	return text[len - 1] == ' ' ? "the address ends with a space" : NULL;
 }
 
 static void copy(char *to, const char *from, size_t len)
@@ -72,7 +81,7 @@ enum tofu_status tofu_address_split(const char *text, size_t len, char scheme[TO
 
 	scheme[0] = '\0';
 	rest[0] = '\0';
-	if (n == 0 || n == len || text[n] != '|' || len > TOFU_ADDRESS_MAX || !is_clean(text, len))
+	if (n == 0 || n == len || text[n] != '|' || fault_of_text(text, len) != NULL)
 		return TOFU_INVALID_ADDRESS;
 	copy(scheme, text, n);
 	copy(rest, text + n + 1, len - n - 1);
@@ -95,37 +104,43 @@ static int32_t parse_port(const char *digits)
 	return port <= PORT_MAX ? port : -1;
 }
 
-static enum tofu_status write_address(char out[TOFU_ADDRESS_MAX + 1], const char *scheme, const char *rest,
-                                      size_t rest_len, const char *more)
+static const char *write_address(char out[TOFU_ADDRESS_MAX + 1], const char *scheme, const char *rest, size_t rest_len,
+                                 const char *more)
 {
 	int n = snprintf(out, TOFU_ADDRESS_MAX + 1, "%s|%.*s%s", scheme, (int)rest_len, rest, more);
 
-	return n > 0 && n <= TOFU_ADDRESS_MAX ? TOFU_OK : TOFU_INVALID_ADDRESS;
+	return n > 0 && n <= TOFU_ADDRESS_MAX ? NULL : too_long;
 }
 
-static enum tofu_status write_tcp(char out[TOFU_ADDRESS_MAX + 1], const char *host, size_t host_len, const char *port)
+/* port: NULL if there is none. */
+static const char *write_tcp(char out[TOFU_ADDRESS_MAX + 1], const char *host, size_t host_len, const char *port)
 {
-	int32_t number = parse_port(port);
+	int32_t number;
 	char tail[1 + PORT_DIGITS + 1];
 
-	if (number < 0 || memchr(host, '|', host_len) != NULL || memchr(host, ' ', host_len) != NULL)
-		return TOFU_INVALID_ADDRESS;
+	if (memchr(host, '|', host_len) != NULL)
+		return "the host contains a bar";
+	if (memchr(host, ' ', host_len) != NULL)
+		return "the host contains a space";
+	if (port == NULL || *port == '\0')
+		return "the port is missing";
+	number = parse_port(port);
+	if (number < 0)
+		return "the port is not a number from 0 to 65535";
 	(void)snprintf(tail, sizeof tail, "|%u", (unsigned)number % (PORT_MAX + 1u));
 	return write_address(out, "tcp", host, host_len, tail);
 }
 
 /* "scheme|rest", rest being what follows the '|'. */
-static enum tofu_status normalize_plain(const char *address, size_t scheme, char out[TOFU_ADDRESS_MAX + 1])
+static const char *normalize_plain(const char *address, size_t scheme, char out[TOFU_ADDRESS_MAX + 1])
 {
 	const char *rest = address + scheme + 1;
-	const char *bar;
+	size_t host_len = strcspn(rest, "|");
 
-	if (scheme != 3 || memcmp(address, "tcp", 3) != 0) {
-		copy(out, address, strlen(address));
-		return TOFU_OK;
-	}
-	bar = strchr(rest, '|');
-	return bar != NULL ? write_tcp(out, rest, (size_t)(bar - rest), bar + 1) : TOFU_INVALID_ADDRESS;
+	if (scheme == 3 && memcmp(address, "tcp", 3) == 0)
+		return write_tcp(out, rest, host_len, rest[host_len] == '|' ? rest + host_len + 1 : NULL);
+	copy(out, address, strlen(address));
+	return NULL;
 }
 
 /* "fe80::1%25eth0" becomes "fe80::1%eth0". "%25" with nothing behind it is the zone 25. */
@@ -141,7 +156,7 @@ static size_t decode_zone(const char *text, size_t len, char host[TOFU_ADDRESS_M
 }
 
 /* "HOST:PORT" or "[IPV6]:PORT". */
-static enum tofu_status normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
+static const char *normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
 {
 	bool bracket = at[0] == '[';
 	const char *host = bracket ? at + 1 : at;
@@ -149,25 +164,29 @@ static enum tofu_status normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_
 	const char *after = host + len;
 	char decoded[TOFU_ADDRESS_MAX + 1];
 
-	if (bracket && (*after++ != ']' || len == 0))
-		return TOFU_INVALID_ADDRESS;
+	if (bracket && *after++ != ']')
+		return "the host has no closing bracket";
+	if (bracket && len == 0)
+		return "the host is missing";
 	/* '/', '?', '#' and '@' are what a URL may have but an address has not; ':' was looked for. */
-	if (*after != ':' || strcspn(host, "/?#@[]") < len)
-		return TOFU_INVALID_ADDRESS;
+	if (strcspn(host, "/?#@[]") < len)
+		return "the host contains one of / ? # @ [ ]";
+	if (*after != ':' && *after != '\0')
+		return "a colon is missing before the port";
 	if (bracket) {
 		len = decode_zone(host, len, decoded);
 		host = decoded;
 	}
-	return write_tcp(out, host, len, after + 1);
+	return write_tcp(out, host, len, *after == ':' ? after + 1 : NULL);
 }
 
 /* What follows "unix:". */
-static enum tofu_status normalize_unix_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
+static const char *normalize_unix_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
 {
 	if (strncmp(at, "//", 2) == 0) {
 		at += 2;
 		if (at[0] != '/' && at[0] != '\0')
-			return TOFU_INVALID_ADDRESS;
+			return "a path behind unix:// begins with a slash";
 	}
 	return write_address(out, "uds", at, strlen(at), "");
 }
@@ -177,40 +196,57 @@ static bool is_word(const char *text, size_t len, const char *word)
 	return len == strlen(word) && memcmp(text, word, len) == 0;
 }
 
-static enum tofu_status normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
+/* Any accepted form becomes "scheme|rest". Otherwise what is wrong, and out is undefined. */
+static const char *normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
 {
 	size_t len = strlen(address);
-	size_t scheme = len <= TOFU_ADDRESS_MAX && is_clean(address, len) ? scheme_len(address, len) : 0;
+	const char *fault = fault_of_text(address, len);
+	size_t scheme = fault == NULL ? scheme_len(address, len) : 0;
 	const char *after = address + scheme;
 
-	if (scheme == 0)
-		return TOFU_INVALID_ADDRESS;
-	if (after[0] == '|')
+	if (fault != NULL)
+		return fault;
+	if (scheme > 0 && after[0] == '|')
 		return normalize_plain(address, scheme, out);
 	if (is_word(address, scheme, "tcp") && strncmp(after, "://", 3) == 0)
 		return normalize_tcp_url(after + 3, out);
 	if (is_word(address, scheme, "unix") && after[0] == ':')
 		return normalize_unix_url(after + 1, out);
-	return TOFU_INVALID_ADDRESS;
+	return "the address does not begin with a transport and a bar, like tcp|HOST|PORT";
 }
 
 enum tofu_status tofu_address_normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
 {
-	enum tofu_status st = normalize(address, out);
-
-	if (st != TOFU_OK)
-		out[0] = '\0';
-	return st;
+	if (normalize(address, out) == NULL)
+		return TOFU_OK;
+	out[0] = '\0';
+	return TOFU_INVALID_ADDRESS;
 }
 
-/* An address in normal form that can only be listened on: tcp without host or port, uds without path. */
-static bool is_listen_only(const char *address)
+/* An address in normal form can be listened on without host, port or path, but not called. */
+static const char *fault_of_call(const char *address)
 {
 	size_t len = strlen(address);
 
-	if (strncmp(address, "tcp|", 4) == 0)
-		return address[4] == '|' || (address[len - 1] == '0' && address[len - 2] == '|');
-	return strcmp(address, "uds|") == 0;
+	if (strncmp(address, "tcp||", 5) == 0)
+		return "the host is missing";
+	if (strncmp(address, "tcp|", 4) == 0 && address[len - 1] == '0' && address[len - 2] == '|')
+		return "nobody can be called at port 0";
+	return strcmp(address, "uds|") == 0 ? "the path is missing" : NULL;
+}
+
+static const char *fault_for(const char *address, enum tofu_opcode opcode, char normal[TOFU_ADDRESS_MAX + 1])
+{
+	const char *fault = address != NULL ? normalize(address, normal) : "the address is missing";
+
+	return fault == NULL && opcode == TOFU_HELLO_REQUEST ? fault_of_call(normal) : fault;
+}
+
+const char *tofu_address_fault(const char *address, enum tofu_opcode opcode)
+{
+	char normal[TOFU_ADDRESS_MAX + 1];
+
+	return fault_for(address, opcode, normal);
 }
 
 /* Room first; after that nothing fails. */
@@ -228,6 +264,7 @@ static enum tofu_status write_header(struct tofu_msg *m, const char *name, const
 	data = tofu_msg_headers_data(m);
 	len = tofu_text_headers_remove(data, old, tofu_address_header(TOFU_HELLO_REQUEST));
 	len = tofu_text_headers_remove(data, len, tofu_address_header(TOFU_WELCOME_REQUEST));
+	len = tofu_text_headers_remove(data, len, TOFU_DETAIL_HEADER); /* of an address that failed */
 	m->headers_len = (uint32_t)tofu_text_headers_append(data, len, name, name_len, address, address_len);
 	return TOFU_OK;
 }
@@ -239,9 +276,7 @@ static enum tofu_status set_address(tofu_msg *msg, enum tofu_opcode opcode, cons
 
 	if (msg == NULL)
 		return TOFU_NULL_MESSAGE;
-	if (address == NULL || tofu_address_normalize(address, normal) != TOFU_OK)
-		return TOFU_INVALID_ADDRESS;
-	if (opcode == TOFU_HELLO_REQUEST && is_listen_only(normal))
+	if (fault_for(address, opcode, normal) != NULL)
 		return TOFU_INVALID_ADDRESS;
 	st = write_header(msg, tofu_address_header(opcode), normal);
 	if (st != TOFU_OK)

@@ -180,6 +180,9 @@ const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode);
 /** The text header that carries the address of a HelloRequest / WelcomeRequest; NULL for other opcodes. */
 const char *tofu_address_header(unsigned opcode);
 
+/** What is wrong, as text, in the engine's answer to one of them. */
+#define TOFU_DETAIL_HEADER "~detail"
+
 enum { TOFU_SCHEME_MAX = 15, TOFU_ADDRESS_MAX = 512 };
 
 /** Can an address begin with it? Letters, digits, + - . _, at most TOFU_SCHEME_MAX of them, and not none. */

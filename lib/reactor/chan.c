@@ -245,15 +245,26 @@ void tofu_chan_settle(struct tofu_reactor *r, struct tofu_chan *c, uint32_t mess
 		tofu_list_append(&r->touched, &g->touched);
 }
 
+/* Without the detail, if there is no room or no memory for it. */
+static void answer(const struct tofu_chan *c, struct tofu_msg *m, enum tofu_opcode opcode)
+{
+	const size_t around = sizeof TOFU_DETAIL_HEADER + TOFU_TEXT_HEADER_EXTRA;
+
+	m->header.opcode = (uint8_t)opcode;
+	(void)tofu_msg_headers_remove(m, TOFU_DETAIL_HEADER);
+	if (c->detail != NULL && m->headers_len + around + strlen(c->detail) <= TOFU_HEADERS_MAX)
+		(void)tofu_msg_headers_add(m, TOFU_DETAIL_HEADER, c->detail);
+}
+
 void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m, enum tofu_status status)
 {
-	uint32_t bytes = tofu_msg_load(m);
+	uint32_t bytes = tofu_msg_load(m); /* as it was posted */
 
 	/* Whoever asked for a channel gets an answer, not the question. */
 	if (m->header.opcode == TOFU_HELLO_REQUEST)
-		m->header.opcode = TOFU_HELLO_RESPONSE;
+		answer(c, m, TOFU_HELLO_RESPONSE);
 	if (m->header.opcode == TOFU_WELCOME_REQUEST)
-		m->header.opcode = TOFU_WELCOME_RESPONSE;
+		answer(c, m, TOFU_WELCOME_RESPONSE);
 	m->header.channel = c->number;
 	m->header.origin = TOFU_ORIGIN_ENGINE;
 	m->header.status = (uint8_t)status;
@@ -321,7 +332,7 @@ static void answer_hello(struct tofu_reactor *r, struct tofu_chan *c)
 
 	if (m == NULL)
 		return;
-	m->header.opcode = TOFU_HELLO_RESPONSE;
+	answer(c, m, TOFU_HELLO_RESPONSE);
 	m->header.channel = c->number;
 	m->header.origin = TOFU_ORIGIN_ENGINE;
 	m->header.status = (uint8_t)c->why;

@@ -98,6 +98,7 @@ struct tofu_chan {
 	enum tofu_chan_state state;             /* written by tofu_chan_move() only */
 	struct tofu_session session;            /* what was said on it */
 	enum tofu_status why;                   /* what ended it */
+	const char *detail; /* what is wrong with the address that it was to be opened with; static, NULL: nothing */
 	uint16_t number;
 	bool watched;                  /* the poller has it */
 	bool fin_sent;                 /* our side is shut down */

@@ -10,6 +10,7 @@
  * the channel gives it back as the answer. Accepting is here, too: it is how the other links come about.
  */
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,6 +284,50 @@ void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_dial_ready(r, c);
 }
 
+/* What is wrong with the address of the message that opens the channel; text has len bytes, of which address holds as many as fit. */
+static const char *fault_of(const struct tofu_chan *c, const char *text, size_t len, const char *address,
+                            enum tofu_opcode opcode)
+{
+	const char *fault = tofu_address_fault(address, opcode);
+	char scheme[TOFU_SCHEME_MAX + 1];
+	char rest[TOFU_ADDRESS_MAX + 1];
+
+	if (fault != NULL)
+		return fault;
+	if (memchr(text, '\0', len) != NULL)
+		return "the address contains a control character";
+	if (tofu_address_split(text, len, scheme, rest) != TOFU_OK)
+		return "an address in a message cannot be a URL";
+	return c->transport != NULL ? "the transport does not know this form of address"
+	                            : "no transport of that name is registered";
+}
+
+/* The application learns it from the answer, and whoever reads the log from that. */
+static void find_fault(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
+{
+	bool listens = m->header.opcode == TOFU_WELCOME_REQUEST;
+	char address[TOFU_ADDRESS_MAX + 2]; /* one that is too long stays too long */
+	size_t len;
+	const char *text = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
+
+	if (text == NULL)
+		return;
+	(void)snprintf(address, sizeof address, "%.*s", (int)len, text);
+	c->detail = fault_of(c, text, len, address, (enum tofu_opcode)m->header.opcode);
+	for (char *at = address; *at != '\0'; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			*at = '?';
+	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: cannot %s: %s (%s)", c->number, listens ? "listen" : "connect",
+	                 c->detail, address);
+}
+
+static void fail_to_resolve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status)
+{
+	if (status == TOFU_INVALID_ADDRESS)
+		find_fault(r, c, c->welcome != NULL ? c->welcome : c->unsent.head);
+	tofu_chan_close(r, c, status);
+}
+
 /* The resolver's answer, on the reactor's thread. The channel may have ended in the meantime. */
 static void answered(struct tofu_engine *e, struct tofu_command *command)
 {
@@ -296,7 +341,7 @@ static void answered(struct tofu_engine *e, struct tofu_command *command)
 		if (l->status == TOFU_OK)
 			resolved(&e->reactor, c, d);
 		else
-			tofu_chan_close(&e->reactor, c, l->status);
+			fail_to_resolve(&e->reactor, c, l->status);
 	}
 	tofu_lookup_free(l);
 }
@@ -375,7 +420,7 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 		status = resolve(r, c, m);
 	}
 	if (status != TOFU_OK)
-		tofu_chan_close(r, c, status);
+		fail_to_resolve(r, c, status);
 }
 
 /*
