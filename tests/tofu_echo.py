@@ -268,6 +268,24 @@ class Serving(unittest.TestCase):
             with self.subTest(address=address):
                 self.assertEqual(self.assert_cannot_listen(address).stdout, "")
 
+    def test_what_is_wrong_with_an_address_is_told_apart(self):
+        form = "the address does not begin with a transport and a bar, like tcp|HOST|PORT"
+        for address, why in (("tpc|127.0.0.1|80", "no transport of that name is registered"),
+                             ("tcp|127.0.0.1", "the port is missing"),
+                             ("tcp://127.0.0.1", "the port is missing"),
+                             ("tcp|127.0.0.1|99999", "the port is not a number from 0 to 65535"),
+                             ("tcp|[::1|80", "the transport does not know this form of address"),
+                             ("nonsense", form), ("http://127.0.0.1:80", form), ("", "the address is empty")):
+            for command, what in (("serve", "listen on"), ("call", "connect to")):
+                with self.subTest(address=address, command=command):
+                    r = run(command, address)
+                    self.assertEqual((r.returncode, r.stdout, r.stderr),
+                                     (1, "", f"tofu-echo: cannot {what} {address}: {why}\n"))
+        for address, why in (("tcp||80", "the host is missing"), ("uds|", "the path is missing"),
+                             ("tcp|127.0.0.1|0", "nobody can be called at port 0")):
+            with self.subTest(address=address):
+                self.assertEqual(run("call", address).stderr, f"tofu-echo: cannot connect to {address}: {why}\n")
+
     @over("uds")
     def test_when_the_second_listener_fails_the_first_leaves_nothing_behind(self):
         with tempfile.TemporaryDirectory() as directory:
