@@ -209,6 +209,69 @@ START_TEST(an_address_of_a_family_that_is_off_is_left_out_of_a_name)
 }
 END_TEST
 
+enum { PORTS = 4 };
+static const char four_ports[] = "40000 40003";
+
+static const char *const loopbacks[] = { "127.0.0.1", "::1" };
+
+START_TEST(a_call_for_which_no_port_is_left_says_limit_reached)
+{
+	tofu_engine *engine;
+	struct side server, client;
+	struct listening at;
+	char address[64];
+
+	if (!enter_network("0", four_ports))
+		return;
+	engine = engine_up(NULL);
+	server = side_in(engine);
+	client = side_in(engine);
+	snprintf(address, sizeof address, "tcp|%s|4711", loopbacks[_i]);
+	listen_at(&server, address, &at);
+	for (int i = 0; i < PORTS; i++)
+		expect_reached(&server, &client, address);
+	call_fails(&client, address, TOFU_LIMIT_REACHED);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(a_listener_for_which_no_port_is_left_says_limit_reached)
+{
+	static const char *const anywhere[] = { "tcp|127.0.0.1|0", "tcp|::1|0", "tcp||0" };
+	tofu_engine *engine;
+	struct side side;
+	struct listening at;
+
+	if (!enter_network("0", four_ports))
+		return;
+	engine = engine_up(NULL);
+	side = side_in(engine);
+	for (int i = 0; i < PORTS; i++)
+		listen_at(&side, anywhere[_i], &at);
+	listen_fails(&side, anywhere[_i], TOFU_LIMIT_REACHED);
+	engine_down(engine);
+}
+END_TEST
+
+/* Each of them is another program's at the second address. */
+START_TEST(a_name_for_which_no_port_is_left_at_all_its_addresses_says_limit_reached)
+{
+	tofu_engine *engine;
+	struct side side;
+
+	if (!enter_network("0", four_ports))
+		return;
+	for (uint16_t port = 40000; port < 40000 + PORTS; port++)
+		(void)foreign_listener("::1", port);
+	engine = engine_up(NULL);
+	works(tofu_engine_register(engine, fake_many(OVER_TCP)));
+	side = side_in(engine);
+	listen_fails(&side, "many|127.0.0.1|0,::1|0", TOFU_LIMIT_REACHED);
+	listen_fails(&side, "many|127.0.0.1|40001,::1|40001", TOFU_ADDRESS_IN_USE);
+	engine_down(engine);
+}
+END_TEST
+
 static Suite *suite_of_tcp(void)
 {
 	Suite *s = suite_create("tcp on another host");
@@ -221,6 +284,9 @@ static Suite *suite_of_tcp(void)
 	tcase_add_loop_test(tc, a_port_that_another_program_has_for_one_family_is_in_use_for_every_interface, 0, 4);
 	tcase_add_test(tc, a_name_gets_a_port_that_is_free_at_all_its_addresses);
 	tcase_add_test(tc, an_address_of_a_family_that_is_off_is_left_out_of_a_name);
+	tcase_add_loop_test(tc, a_call_for_which_no_port_is_left_says_limit_reached, 0, 2);
+	tcase_add_loop_test(tc, a_listener_for_which_no_port_is_left_says_limit_reached, 0, 3);
+	tcase_add_test(tc, a_name_for_which_no_port_is_left_at_all_its_addresses_says_limit_reached);
 	return s;
 }
 

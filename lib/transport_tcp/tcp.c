@@ -155,7 +155,10 @@ static enum tofu_status listen_at_each(struct tofu_link *listeners, const struct
 	return *opened > 0 ? TOFU_OK : missing;
 }
 
-/* A port that was chosen for one address may be another's at the next one: there are others. */
+/*
+ * A port that was chosen for one address may be another's at the next one: there are others. If not, it is no address that is in
+ * use: there are no more ports, as for one address (tofu_socket_listen()).
+ */
 static enum tofu_status tcp_listen_all(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
                                        size_t *opened)
 {
@@ -164,9 +167,9 @@ static enum tofu_status tcp_listen_all(struct tofu_link *listeners, const struct
 	for (int i = 0; i < PORTS_TRIED && st == TOFU_ADDRESS_IN_USE; i++) {
 		st = listen_at_each(listeners, at, count, opened);
 		if (port_of(&at[0]) != 0)
-			break;
+			return st;
 	}
-	return st;
+	return st == TOFU_ADDRESS_IN_USE ? TOFU_LIMIT_REACHED : st;
 }
 
 /* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
