@@ -47,7 +47,8 @@ enum tofu_log_level { TOFU_LOG_ERROR = 0, TOFU_LOG_WARNING = 1, TOFU_LOG_INFO = 
  * Called with one line, no newline, text owned by the engine until it returns. On the engine's thread, under no lock, so that
  * it may take locks that are held over a fork(), and may fork. It should return soon, since I/O waits for it, and must not
  * call back into the engine. Lines come in their order, when the engine is about to wait or to end; a notice of the same event
- * may come before. Of many lines at once the first 4 KiB are told, then one that says how many there were beyond.
+ * may come before. Of many lines at once the first 4 KiB are told, then one that says how many there were beyond; so it is
+ * with warnings about peers, of which there may be 20 in a second.
  */
 typedef void tofu_log_fn(void *context, enum tofu_log_level level, const char *text);
 
@@ -166,7 +167,7 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
  * Hand a message to the engine for its channel. When this returns the message may have been sent or not; what becomes of it
  * arrives through tofu_receive(): a message that cannot be sent comes back, origin engine, with a status that says why - a
  * HelloRequest or WelcomeRequest as its response, with invalid_address for instance when no transport is registered for its
- * address.
+ * address; the text header "~detail" then says in English what is wrong with that, if there is memory and room for it.
  * Origin, status and reason are overwritten; an id of 0 is assigned; so is the channel of a HelloRequest or WelcomeRequest.
  * *out_or_null, if given, is the final header. A listener takes ByeRequest and ByeSignal; others come back: not_allowed.
  * Ownership: TOFU_OK: the engine's, and *msg is NULL. Any other status: still the caller's, unchanged.
