@@ -218,18 +218,26 @@ END_TEST
 
 START_TEST(when_the_second_is_over_the_log_gets_lines_about_strangers_again)
 {
+	enum { PEERS = 4 * TOFU_COMPLAINTS };
+	static struct raw peers[PEERS];
 	tofu_engine *engine = logging_engine();
 	struct side side = side_in(engine);
 	struct listening at;
 	unsigned lines;
 
 	listen_over(&side, OVER_TCP, &at);
-	for (unsigned i = 0; i < 2 * TOFU_COMPLAINTS; i++)
-		call_as_a_stranger(at.address);
-	eventually(atomic_load(&told.lost) > 0);
+	for (int i = 0; i < PEERS; i++)
+		raw_call(&peers[i], at.address);
+	eventually(stats_of(engine).channels_accepted == PEERS);
+	for (int i = 0; i < PEERS; i++) /* in much less than a second */
+		raw_write(&peers[i], "GET / HTTP/1.1\r\n", 16);
+	eventually(atomic_load(&told.lines) + atomic_load(&told.lost) == PEERS);
+	ck_assert_uint_gt(told.lost, 0);
 	lines = atomic_load(&told.lines);
 	call_as_a_stranger(at.address);
 	eventually(atomic_load(&told.lines) == lines + 1);
+	for (int i = 0; i < PEERS; i++)
+		raw_hang_up(&peers[i], TOFU_CLOSE_ORDERLY);
 	engine_down(engine);
 }
 END_TEST
