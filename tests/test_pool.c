@@ -207,6 +207,103 @@ START_TEST(memory_of_messages_that_were_not_kept_is_not_counted)
 }
 END_TEST
 
+START_TEST(who_owns_the_pool_is_called_once_when_much_was_freed)
+{
+	enum { BODY = 1024 * 1024, MUCH = 8 };
+
+	open_pool(1, 1);
+	for (int round = 1; round <= 3; round++) {
+		(void)grown_kept(MUCH, BODY); /* one of them is kept */
+		ck_assert(!tofu_pool_freed_much(pool));
+		(void)grown_kept(MUCH, BODY);
+		ck_assert_int_eq(atomic_load(&refills), round);
+		ck_assert(tofu_pool_freed_much(pool));
+		ck_assert(!tofu_pool_freed_much(pool));
+	}
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(messages_that_are_not_kept_are_freed_memory_too)
+{
+	enum { MANY = 40000 };
+	struct tofu_msg *chain = NULL;
+
+	open_pool(1, 1);
+	for (int i = 0; i < MANY; i++) {
+		struct tofu_msg *m = get(TOFU_ALWAYS);
+
+		m->next = chain;
+		chain = m;
+	}
+	tofu_pool_put_all(chain);
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	ck_assert(tofu_pool_freed_much(pool));
+	assert_free_and_out(1, 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_pool_that_is_trimmed_keeps_its_initial_messages)
+{
+	open_pool(3, 8);
+	ck_assert(kept_of_ten() == 8);
+	tofu_pool_trim(pool);
+	assert_free_and_out(3, 0);
+	tofu_pool_trim(pool);
+	assert_free_and_out(3, 0);
+	ck_assert(kept_of_ten() == 8);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_pool_that_is_trimmed_counts_messages_that_are_out)
+{
+	struct tofu_msg *m[8];
+
+	open_pool(3, 8);
+	for (int i = 0; i < 8; i++)
+		m[i] = get(TOFU_ALWAYS);
+	for (int i = 4; i < 8; i++)
+		tofu_msg_put(&m[i]);
+	tofu_pool_trim(pool); /* 8 there are, and 5 too many of them; 4 are here */
+	assert_free_and_out(0, 4);
+	for (int i = 0; i < 4; i++)
+		tofu_msg_put(&m[i]);
+	assert_free_and_out(4, 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_pool_that_somebody_waits_for_keeps_all_that_is_free)
+{
+	struct tofu_terms a_tenth = { .percent = 10 };
+	struct tofu_holder *h;
+	struct tofu_msg *m[10];
+	size_t left, queued_at;
+
+	open_pool(2, 10);
+	h = tofu_holder_open(pool);
+	ck_assert_ptr_nonnull(h);
+	for (int i = 0; i < 10; i++)
+		m[i] = get(TOFU_ALWAYS);
+	for (int i = 0; i < 3; i++)
+		tofu_holder_take(h, m[i]);
+	for (int i = 5; i < 10; i++)
+		tofu_msg_put(&m[i]);
+	ck_assert(!tofu_holder_may_take_or_wait(h, &a_tenth, &left, &queued_at));
+	tofu_pool_trim(pool);
+	assert_free_and_out(5, 5);
+	for (int i = 0; i < 5; i++)
+		tofu_msg_put(&m[i]);
+	ck_assert_int_ge(atomic_load(&refills), 1);
+	tofu_pool_trim(pool);
+	assert_free_and_out(2, 0);
+	tofu_holder_close(h);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
 START_TEST(a_notice_is_to_be_had_when_the_pool_is_empty_and_is_kept_apart)
 {
 	struct tofu_msg *m;
@@ -640,6 +737,11 @@ static Suite *suite_of_pool(void)
 	tcase_add_test(bounds, hits_and_misses_are_counted);
 	tcase_add_test(bounds, memory_that_free_messages_grew_is_bounded);
 	tcase_add_test(bounds, memory_of_messages_that_were_not_kept_is_not_counted);
+	tcase_add_test(bounds, who_owns_the_pool_is_called_once_when_much_was_freed);
+	tcase_add_test(bounds, messages_that_are_not_kept_are_freed_memory_too);
+	tcase_add_test(bounds, a_pool_that_is_trimmed_keeps_its_initial_messages);
+	tcase_add_test(bounds, a_pool_that_is_trimmed_counts_messages_that_are_out);
+	tcase_add_test(bounds, a_pool_that_somebody_waits_for_keeps_all_that_is_free);
 	tcase_add_test(bounds, a_notice_is_to_be_had_when_the_pool_is_empty_and_is_kept_apart);
 	suite_add_tcase(s, bounds);
 	tcase_add_test(refill, who_waits_is_called_once_at_the_next_put);

@@ -57,7 +57,8 @@ typedef void tofu_log_fn(void *context, enum tofu_log_level level, const char *t
 struct tofu_options {
 	size_t size;                   /* set by tofu_options_init(); lets the struct grow */
 	uint32_t pool_initial;         /* messages allocated at creation; default 1024, 1..1048576 */
-	uint32_t pool_max;             /* messages kept when given back; default 4096, 1..1048576; at least pool_initial */
+	uint32_t pool_max;             /* messages kept when given back, until a burst is over: then only pool_initial;
+	                                  default 4096, 1..1048576; at least pool_initial */
 	uint32_t max_channels;         /* open at once, listeners counted; default and most 65534 */
 	uint32_t send_queue_max;       /* messages waiting per channel; default 1024, 1..32767 */
 	uint64_t send_queue_max_bytes; /* the same in bytes on the wire; default 8 MiB, most 512 MiB - 1; one always fits */

@@ -9,6 +9,9 @@
  * gives up the engine's reference; from then on a message that comes back is freed. Whoever gives up the last
  * reference, on whatever thread, frees the pool.
  *
+ * What the pool frees the C library keeps for what comes next, and after a burst that is much: once nothing comes next, it is
+ * to be given back to the system. When that is, the reactor knows; how much it is, is counted here.
+ *
  * Shares: see struct tofu_holder. Messages that no channel holds are held by the pool's own, which counts nothing.
  *
  * In a child of fork() the lock may be held by a thread that is not there. A pool from before the fork is therefore
@@ -29,6 +32,9 @@
  * it grew.
  */
 enum { GROWN_MAX = 16 * 1024 * 1024 };
+
+/* Bytes that were freed, and are worth a look whether the system should have them back. */
+enum { FREED_MUCH = GROWN_MAX / 2 };
 
 /* Free notices that are kept. A notice is about 160 bytes. */
 enum { NOTICES_MAX = 1024 };
@@ -58,6 +64,7 @@ struct tofu_pool {
 	struct tofu_cond calls_ended; /* destroy waits here for refilled calls under way */
 	unsigned generation;          /* of fork, in which it was made */
 	atomic_size_t grown;          /* bytes grown in free messages, never over GROWN_MAX */
+	atomic_size_t freed;          /* bytes, since tofu_pool_freed_much() last said so */
 
 	/* under the lock; in a child of fork() only refs is of use, and atomic for that */
 	struct stack messages;
@@ -238,6 +245,7 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 		return TOFU_ALLOCATION_FAILED;
 	atomic_init(&pool->refs, 1);
 	atomic_init(&pool->grown, 0);
+	atomic_init(&pool->freed, 0);
 	pool->initial = initial;
 	pool->wanted_at = SIZE_MAX;
 	pool->generation = tofu_plat_fork_generation();
@@ -446,6 +454,37 @@ struct tofu_msg *tofu_pool_get_notice(struct tofu_pool *pool)
 	return m != NULL ? leave(pool, m) : allocate(pool, 0);
 }
 
+static void call_refilled(struct tofu_pool *pool)
+{
+	pool->refilled(pool->context);
+	tofu_mutex_lock(&pool->lock);
+	pool->calls--;
+	if (pool->calls == 0)
+		tofu_cond_broadcast(&pool->calls_ended);
+	tofu_mutex_unlock(&pool->lock);
+}
+
+/* Whatever was waited for. Under no lock. */
+static void call_now(struct tofu_pool *pool)
+{
+	bool call;
+
+	tofu_mutex_lock(&pool->lock);
+	call = pool->refilled != NULL && !pool->closed;
+	pool->calls += call;
+	tofu_mutex_unlock(&pool->lock);
+	if (call)
+		call_refilled(pool);
+}
+
+static void count_freed(struct tofu_pool *pool, size_t bytes)
+{
+	size_t before = atomic_fetch_add(&pool->freed, bytes);
+
+	if (before < FREED_MUCH && before + bytes >= FREED_MUCH)
+		call_now(pool);
+}
+
 /* Make it fit to be kept: empty, and what it grew is within the bound or given up. */
 static void enter(struct tofu_pool *pool, struct tofu_msg *m)
 {
@@ -460,16 +499,7 @@ static void enter(struct tofu_pool *pool, struct tofu_msg *m)
 	if (grown <= GROWN_MAX)
 		atomic_fetch_sub_explicit(&pool->grown, grown, memory_order_relaxed);
 	tofu_msg_shrink(m);
-}
-
-static void call_refilled(struct tofu_pool *pool)
-{
-	pool->refilled(pool->context);
-	tofu_mutex_lock(&pool->lock);
-	pool->calls--;
-	if (pool->calls == 0)
-		tofu_cond_broadcast(&pool->calls_ended);
-	tofu_mutex_unlock(&pool->lock);
+	count_freed(pool, grown);
 }
 
 /* So many messages of a channel are its no more. True: that is what was waited for. */
@@ -483,13 +513,25 @@ static bool let_go(struct tofu_holder *h, uint64_t n)
 	return now >= atomic_load(&h->wake_at) && atomic_exchange(&h->wake_at, TOFU_NEVER) != TOFU_NEVER;
 }
 
+/* Free messages that were the pool's. How many bytes it is. */
+static size_t destroy_all(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bytes += sizeof *msgs[i] + msgs[i]->small_headers + msgs[i]->small_body + tofu_msg_grown(msgs[i]);
+		tofu_msg_destroy(leave(pool, msgs[i]));
+	}
+	return bytes;
+}
+
 /* What there was no room for. The pool lives at least until their references are released. */
 static void discard(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		tofu_msg_destroy(leave(pool, msgs[i]));
-	if (n > 0)
-		release(pool, n);
+	if (n == 0)
+		return;
+	count_freed(pool, destroy_all(pool, msgs, n));
+	release(pool, n);
 }
 
 /* Put back messages of one kind, which are ready to be kept. due: whatever else, refilled is to be called. */
@@ -580,6 +622,40 @@ void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, 
 	for (size_t i = 0; i < n; i++)
 		enter(pool, msgs[i]);
 	put_back(pool, &pool->messages, msgs, n, false);
+}
+
+bool tofu_pool_freed_much(struct tofu_pool *pool)
+{
+	if (atomic_load(&pool->freed) < FREED_MUCH)
+		return false;
+	atomic_store(&pool->freed, 0);
+	return true;
+}
+
+/* Some of the free ones beyond the initial, if nobody waits for them. */
+static size_t take_added(struct tofu_pool *pool, struct tofu_msg **out, size_t most)
+{
+	size_t n = 0;
+
+	tofu_mutex_lock(&pool->lock);
+	if (most > pool->made - pool->initial)
+		most = pool->made - pool->initial;
+	if (pool->wanted_at == SIZE_MAX)
+		n = pop(&pool->messages, out, most);
+	pool->made -= n;
+	tofu_mutex_unlock(&pool->lock);
+	return n;
+}
+
+void tofu_pool_trim(struct tofu_pool *pool)
+{
+	struct tofu_msg *msgs[RETURNED_MAX];
+	size_t n;
+
+	/* They lie between the bodies that were freed, and each would keep a page from the system. */
+	while ((n = take_added(pool, msgs, RETURNED_MAX)) > 0)
+		(void)destroy_all(pool, msgs, n);
+	tofu_plat_trim();
 }
 
 /* --- shares --- */
@@ -677,21 +753,12 @@ bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms
 void tofu_holder_release(struct tofu_msg *m)
 {
 	struct tofu_holder *h = m->holder;
-	struct tofu_pool *pool;
-	bool call;
 
 	if (h == NULL || h == h->own)
 		return;
 	m->holder = h->own;
-	if (!let_go(h, 1))
-		return;
-	pool = h->pool;
-	tofu_mutex_lock(&pool->lock);
-	call = pool->refilled != NULL && !pool->closed;
-	pool->calls += call;
-	tofu_mutex_unlock(&pool->lock);
-	if (call)
-		call_refilled(pool);
+	if (let_go(h, 1))
+		call_now(h->pool);
 }
 
 void tofu_pool_counts(struct tofu_pool *pool, struct tofu_pool_counts *out)

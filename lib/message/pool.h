@@ -42,7 +42,10 @@ struct tofu_pool_counts {
 	uint64_t out;    /* its messages that are not in it now */
 };
 
-/** Called, under no lock, when there is again what was waited for with one of the calls that end in _or_wait. */
+/**
+ * Called, under no lock, when there is again what was waited for with one of the calls that end in _or_wait, and when
+ * tofu_pool_freed_much() holds.
+ */
 typedef void tofu_pool_refilled_fn(void *context);
 
 /** initial messages are allocated now; up to max are kept when put back (max < initial: as initial; at least 1). */
@@ -77,6 +80,14 @@ size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct 
 void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n);
 /** Is one to be had now? If not, the next put calls refilled, once. */
 bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued);
+
+/** Was much memory freed since this was last true? Then tofu_pool_trim() may be worth its time. */
+bool tofu_pool_freed_much(struct tofu_pool *pool);
+/**
+ * A burst is over: free the free messages beyond the initial ones, unless somebody waits for messages, and let the system have
+ * what the C library keeps of free memory. Takes milliseconds if that is much.
+ */
+void tofu_pool_trim(struct tofu_pool *pool);
 
 /* Shares. All of these but the two that release are for one thread at a time, the reactor's. */
 

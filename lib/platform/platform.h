@@ -6,7 +6,7 @@
  * Floor 1: the only place that knows the operating system. What a port supplies, one file per subject and system
  * (thread_posix.c, thread_win32.c, ...), chosen by Automake:
  *
- *   system_*   prepare and release the system's sockets; fork; process id; random bits; environment
+ *   system_*   prepare and release the system's sockets; fork; process id; random bits; environment; free memory
  *   clock_*    a monotonic clock
  *   thread_*   threads, mutexes, condition variables
  *   event_*    something level-triggered to wait on, raised from any thread
@@ -83,6 +83,11 @@ bool tofu_plat_system_random(uint64_t *bits);
  * it, and must not be told what to do.
  */
 const char *tofu_plat_environment(const char *name);
+/**
+ * Let the system have what the C library keeps of freed memory, of the whole process. Any thread; milliseconds per 100 MiB.
+ * Nothing where the C library does so by itself, as on Windows, or cannot be told to.
+ */
+void tofu_plat_trim(void);
 
 /* random.c */
 

@@ -15,6 +15,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -99,6 +102,13 @@ bool tofu_plat_system_random(uint64_t *bits)
 const char *tofu_plat_environment(const char *name)
 {
 	return secure_getenv(name);
+}
+
+void tofu_plat_trim(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+	(void)malloc_trim(0); /* it only says whether there was anything */
+#endif
 }
 
 int tofu_plat_fd_above_stdio(int fd)

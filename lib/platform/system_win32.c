@@ -86,3 +86,8 @@ const char *tofu_plat_environment(const char *name)
 {
 	return getenv(name);
 }
+
+/* The heap gives back pages of free blocks by itself. */
+void tofu_plat_trim(void)
+{
+}

@@ -343,6 +343,8 @@ static void run_dirty_channels(struct tofu_reactor *r)
 	if (tofu_mailbox_take_refilled(&r->engine->mailbox)) {
 		r->drought = false;
 		r->queued_at = SIZE_MAX;
+		if (tofu_pool_freed_much(r->engine->pool))
+			r->trim_at_ns = r->now_ns + TOFU_TRIM_MS * TOFU_NS_PER_MS;
 		feed_starving(r);
 	}
 	tofu_list_steal(&dirty, &r->dirty);
@@ -370,13 +372,24 @@ static int64_t time_to_wait(struct tofu_reactor *r)
 		return 0;
 	if (r->retry_at_ns != 0)
 		next = sooner(next, r->retry_at_ns);
+	if (r->trim_at_ns != 0)
+		next = sooner(next, r->trim_at_ns);
 	if (next == INT64_MAX)
 		return TOFU_FOREVER;
 	return next > r->now_ns ? next - r->now_ns : 0;
 }
 
+static bool is_to_trim(struct tofu_reactor *r)
+{
+	if (r->trim_at_ns == 0 || r->trim_at_ns > r->now_ns)
+		return false;
+	r->trim_at_ns = 0;
+	return true;
+}
+
 static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *events)
 {
+	bool trim = is_to_trim(r);
 	int64_t timeout_ns = time_to_wait(r);
 	uint64_t asked = r->poller->reads_asked;
 	enum tofu_status status;
@@ -385,6 +398,8 @@ static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *ev
 	if (timeout_ns != 0 && !tofu_mailbox_sleep(&r->engine->mailbox))
 		timeout_ns = 0;
 	end_turn_and_tell(r);
+	if (trim) /* as if asleep: whoever posts or forks meanwhile need not wait for it */
+		tofu_pool_trim(r->engine->pool);
 	status = tofu_poller_wait(r->poller, events, TOFU_READY_MAX, timeout_ns, &count);
 	if (status != TOFU_OK) /* nothing that waiting a little could make worse */
 		tofu_plat_sleep(TOFU_RETRY_MS * TOFU_NS_PER_MS);

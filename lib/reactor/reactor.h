@@ -41,6 +41,7 @@ enum {
 	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
 	TOFU_RETRY_MS = 100,   /* when something was refused for want of memory or descriptors */
 	TOFU_PAUSE_MS = 2,     /* when the system could not just now; doubled each time, up to TOFU_RETRY_MS */
+	TOFU_TRIM_MS = 1000,   /* that long not much was freed: a burst is over */
 	TOFU_CALM_MS = 1000,   /* that long nothing was refused: accepting is no longer in trouble */
 	TOFU_COMPLAINTS = 20,  /* lines of the log about peers in a second; of more there is a count */
 	TOFU_REPRIEVES = 128   /* sweeps that an overdue timer waits for what its channel has still to read */
@@ -90,6 +91,7 @@ struct tofu_reactor {
 	struct tofu_poller *poller;
 	int64_t now_ns;      /* read once a turn */
 	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
+	int64_t trim_at_ns;  /* give the system what a burst left free; 0: it did not leave much */
 	int64_t sweep_ns;    /* something is overdue, and will be judged as of then; 0: nothing is */
 	uint32_t looks_due;  /* waits that are still to be made before that */
 
