@@ -84,7 +84,7 @@ bool tofu_plat_system_random(uint64_t *bits);
  */
 const char *tofu_plat_environment(const char *name);
 /**
- * Let the system have what the C library keeps of freed memory, of the whole process. Any thread; milliseconds per 100 MiB.
+ * Let the system have what the C library keeps of freed memory, of the whole process. Any thread; some tens of milliseconds per 100 MiB.
  * Nothing where the C library does so by itself, as on Windows, or cannot be told to.
  */
 void tofu_plat_trim(void);
