@@ -29,7 +29,7 @@ START_TEST(system_errors_have_their_status)
 			continue;
 		got = e->read(e->number, otherwise[_i]);
 		ck_assert_msg(got == expected, "%s (%#x): %s, and not %s", e->name, (unsigned)e->number,
-		              tofu_status_name(got), tofu_status_name(expected));
+		              tofu_status_name((int)got), tofu_status_name((int)expected));
 		checked++;
 	}
 	ck_assert_uint_ge(checked, 35); /* a system without its column would pass */

@@ -390,7 +390,7 @@ START_TEST(what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log)
 	engine = engine_up(&options);
 	works(tofu_engine_register(engine, &picky));
 	side = side_in(engine);
-	msg = message(&side, f->opcode, 0, 0, "body");
+	msg = message(&side, (int)f->opcode, 0, 0, "body");
 	works(tofu_msg_headers_add(msg, listens ? "~listen_on" : "~connect_to", f->address));
 	works(tofu_msg_headers_add(msg, "~detail", "of an earlier failure"));
 	works(tofu_msg_headers_add(msg, "mine", "kept"));

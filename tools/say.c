@@ -26,7 +26,7 @@ void tofu_say_wrong(enum tofu_status status, const char *format, ...)
 	(void)vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	if (status != TOFU_OK)
-		(void)fprintf(stderr, "%s: %s: %s\n", program, what, tofu_strerror(status));
+		(void)fprintf(stderr, "%s: %s: %s\n", program, what, tofu_strerror((int)status));
 	else
 		(void)fprintf(stderr, "%s: %s\n", program, what);
 }
