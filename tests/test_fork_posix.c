@@ -367,11 +367,8 @@ static void fork_in_handler(int number)
 	int status = 1;
 
 	(void)number;
-	if (pid == 0) {
-		(void)tofu_group_destroy(interrupted.group);
-		tofu_engine_destroy(interrupted.engine);
-		_exit(0);
-	}
+	if (pid == 0) /* to free anything is not for a signal handler, in a child either */
+		_exit(tofu_group_drain(interrupted.group, 0) == TOFU_NOT_ALLOWED ? 0 : 1);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
 		atomic_store(&handler_failed, true);
 	atomic_fetch_add(&forks_in_handler, 1);

@@ -19,11 +19,14 @@ static atomic_int handled, failed;
 
 static void interrupt(int number)
 {
+	int interrupted = errno; /* it is not ours to change */
+
 	(void)number;
 	errno = ENOTTY;
 	if (tofu_group_interrupt(atomic_load(&aimed_at)) != TOFU_OK || errno != ENOTTY)
 		atomic_fetch_add(&failed, 1);
 	atomic_fetch_add(&handled, 1);
+	errno = interrupted;
 }
 
 static void catch (int number)
