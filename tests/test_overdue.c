@@ -392,10 +392,13 @@ START_TEST(listener_goes_on_when_there_are_descriptors_again_while_others_wait_f
 	raw_say(&starving, TOFU_SIGNAL, 8, "x");
 	msg = expect(&side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
 	tofu_msg_put(&msg);
-	os_exhaust_descriptors(1); /* the caller's end */
+	if (os_exhaustion_is_real())       /* valgrind takes the connection, and throws it away */
+		os_exhaust_descriptors(1); /* the caller's end */
 	raw_call(&caller, at.address);
-	eventually(!os_exhaustion_is_real() || atomic_load(&engine_log.pauses) > 0);
-	os_free_descriptors();
+	if (os_exhaustion_is_real()) {
+		eventually(atomic_load(&engine_log.pauses) > 0);
+		os_free_descriptors();
+	}
 	eventually(stats_of(side.engine).channels_accepted == 1);
 	for (int i = 0; i < 4; i++)
 		tofu_msg_put(&held[i]);
