@@ -704,7 +704,7 @@ START_TEST(a_hello_that_the_peer_never_answers_ends_by_the_handshake_time)
 	struct tofu_options options;
 	struct side side;
 	char address[300];
-	intptr_t listener = raw_listen(_i, address, sizeof address);
+	intptr_t listener;
 	struct tofu_header hello;
 	struct raw peer;
 	tofu_msg *msg;
@@ -712,6 +712,7 @@ START_TEST(a_hello_that_the_peer_never_answers_ends_by_the_handshake_time)
 	tofu_options_init(&options, sizeof options);
 	options.handshake_timeout_ms = 100;
 	side = side_in(engine_up(&options));
+	listener = raw_listen(_i, address, sizeof address);
 	hello = call(&side, address, "hello");
 	raw_accept(&peer, listener);
 	raw_expect(&peer, TOFU_HELLO_REQUEST);
