@@ -44,8 +44,7 @@ int tofu_plat_fd_above_stdio(int fd);
  * never finds too few: the calls between are opaque, so the compiler moves nothing across them. Found through the thread's own register: a call of the dynamic linker for each lock would be dear. For
  * the same reason the calls that take and release a lock are inline.
  */
-extern _Thread_local unsigned tofu_thread_locks
-	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern _Thread_local unsigned tofu_thread_locks __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /**
  * Has the calling thread a lock of ours, or is about to take or has just released one? Then it is in the middle of a call,
