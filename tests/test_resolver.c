@@ -837,8 +837,7 @@ static Suite *suite_of_resolver(void)
 	tcase_add_test(tc, name_is_found_at_once_while_sixty_four_others_hang);
 	tcase_add_test(tc, when_the_time_of_a_thousand_names_that_hang_is_over_another_one_is_found);
 	tcase_add_test(tc, name_of_a_channel_that_has_ended_is_not_looked_up);
-	/* valgrind does not have as many threads, and Wine does not start them in time. */
-	if (rounds(10) == 10 && os_exhaustion_is_real())
+	if (rounds(10) == 10 && os_has_many_threads())
 		tcase_add_test(tc, when_all_threads_are_lost_a_name_waits_for_one_of_them);
 	tcase_add_test(tc, without_a_thread_to_be_had_a_name_waits_for_those_that_there_are);
 	tcase_add_test(tc, newest_name_is_the_next_to_be_looked_up);

@@ -22,6 +22,8 @@ void os_exhaust_descriptors(unsigned more);
 void os_free_descriptors(void);
 /** Is it the system that refuses? Valgrind lets it take a connection, then throws that away and says EMFILE. */
 bool os_exhaustion_is_real(void);
+/** Do a thousand threads start within a few seconds? By Wine they do not. */
+bool os_has_many_threads(void);
 /** A descriptor that holds a place, nothing else. */
 int os_hold_descriptor(void);
 void os_drop_descriptor(int descriptor);

@@ -111,6 +111,11 @@ void os_free_descriptors(void)
 		ck_abort_msg("setrlimit: %s", strerror(errno));
 }
 
+bool os_has_many_threads(void)
+{
+	return os_exhaustion_is_real(); /* valgrind has 500 */
+}
+
 bool os_exhaustion_is_real(void)
 {
 	const char *preloaded = getenv("LD_PRELOAD");

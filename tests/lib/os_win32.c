@@ -443,6 +443,11 @@ void os_free_descriptors(void)
 	replace_imports(false);
 }
 
+bool os_has_many_threads(void)
+{
+	return false;
+}
+
 bool os_exhaustion_is_real(void)
 {
 	return true; /* a connection that is refused stays in the backlog, as it would */
