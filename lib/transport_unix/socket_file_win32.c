@@ -173,20 +173,21 @@ static bool is_marked(const struct tofu_socket_file_id *id)
 
 /* the lock */
 
-/* What a path's last part is, in whatever letters it is written. */
+/* The same for every way to write the last part of path in small and capital letters. */
 static bool hash_name(const char *path, uint64_t *out)
 {
-	wchar_t wide[WIDE_CAPACITY];
+	wchar_t wide[WIDE_CAPACITY], upper[WIDE_CAPACITY];
 
-	if (!to_wide(path + directory_len(path), wide))
+	if (!to_wide(path + directory_len(path), wide) ||
+	    LCMapStringEx(LOCALE_NAME_INVARIANT, LCMAP_UPPERCASE, wide, -1, upper, WIDE_CAPACITY, NULL, NULL, 0) == 0)
 		return false;
-	CharLowerW(wide);
 	*out = UINT64_C(0xCBF29CE484222325);
-	for (const wchar_t *at = wide; *at != L'\0'; at++)
+	for (const wchar_t *at = upper; *at != L'\0'; at++)
 		*out = (*out ^ *at) * UINT64_C(0x100000001B3);
 	return true;
 }
 
+/* Wine keeps no owner of an event: then every event has the same one, none. */
 static bool same_owner(HANDLE a, HANDLE b)
 {
 	PSECURITY_DESCRIPTOR of_a = NULL, of_b = NULL;
@@ -194,9 +195,10 @@ static bool same_owner(HANDLE a, HANDLE b)
 	bool same = GetSecurityInfo(a, SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION, &owner_a, NULL, NULL, NULL,
 	                            &of_a) == ERROR_SUCCESS &&
 	            GetSecurityInfo(b, SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION, &owner_b, NULL, NULL, NULL,
-	                            &of_b) == ERROR_SUCCESS &&
-	            EqualSid(owner_a, owner_b);
+	                            &of_b) == ERROR_SUCCESS;
 
+	if (same)
+		same = owner_a != NULL && owner_b != NULL ? EqualSid(owner_a, owner_b) : owner_a == owner_b;
 	LocalFree(of_a);
 	LocalFree(of_b);
 	return same;
