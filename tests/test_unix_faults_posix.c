@@ -148,7 +148,8 @@ END_TEST
 
 START_TEST(a_probe_at_the_descriptor_limit_gives_limit_reached)
 {
-	for (unsigned more = 0; more < 4; more++) {
+	/* Without any descriptor valgrind lets open() make the lock file, and fail all the same. */
+	for (unsigned more = os_exhaustion_is_real() ? 0 : 1; more < 4; more++) {
 		struct tofu_link listener;
 		enum tofu_status st;
 
