@@ -37,6 +37,15 @@ static struct tofu_msg *get(enum tofu_alloc from)
 	return m;
 }
 
+/* One, or NULL: then the next put calls the refill. */
+static struct tofu_msg *get_or_wait(struct tofu_pool *from)
+{
+	struct tofu_msg *m;
+	size_t left;
+
+	return tofu_pool_get_some_or_wait(from, 0, &m, 1, &left) > 0 ? m : NULL;
+}
+
 static void assert_free_and_out(uint64_t free_now, uint64_t out_now)
 {
 	struct tofu_pool_counts counts;
@@ -143,10 +152,10 @@ START_TEST(hits_and_misses_are_counted)
 
 	open_pool(2, 2);
 	m[0] = get(TOFU_POOL_ONLY);
-	m[1] = tofu_pool_get_or_wait(pool, 0);
+	m[1] = get_or_wait(pool);
 	m[2] = get(TOFU_ALWAYS);
 	m[3] = tofu_pool_get_notice(pool); /* neither */
-	ck_assert_ptr_null(tofu_pool_get_or_wait(pool, 0));
+	ck_assert_ptr_null(get_or_wait(pool));
 	tofu_pool_counts(pool, &counts);
 	ck_assert(counts.hits == 2);
 	ck_assert(counts.misses == 2);
@@ -336,8 +345,8 @@ START_TEST(who_waits_is_called_once_at_the_next_put)
 	open_pool(0, 4);
 	for (int i = 0; i < 3; i++)
 		m[i] = get(TOFU_ALWAYS);
-	ck_assert_ptr_null(tofu_pool_get_or_wait(pool, 0));
-	ck_assert_ptr_null(tofu_pool_get_or_wait(pool, 0));
+	ck_assert_ptr_null(get_or_wait(pool));
+	ck_assert_ptr_null(get_or_wait(pool));
 	ck_assert(!tofu_pool_has_or_wait(pool, 0));
 	ck_assert_int_eq(atomic_load(&refills), 0);
 	tofu_msg_put(&m[0]);
@@ -356,7 +365,7 @@ START_TEST(who_waits_again_is_called_again)
 	open_pool(1, 1);
 	for (int round = 1; round <= 3; round++) {
 		ck_assert(tofu_pool_has_or_wait(pool, 0));
-		m = tofu_pool_get_or_wait(pool, 0);
+		m = get_or_wait(pool);
 		ck_assert_ptr_nonnull(m);
 		ck_assert(!tofu_pool_has_or_wait(pool, 0));
 		tofu_msg_put(&m);
@@ -376,7 +385,7 @@ START_TEST(who_does_not_wait_is_not_called)
 	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &none), TOFU_POOL_EMPTY);
 	tofu_msg_put(&m);
 	ck_assert(tofu_pool_has_or_wait(pool, 0));
-	m = tofu_pool_get_or_wait(pool, 0);
+	m = get_or_wait(pool);
 	tofu_msg_put(&m);
 	ck_assert_int_eq(atomic_load(&refills), 0);
 	tofu_pool_destroy(pool);
@@ -416,7 +425,7 @@ static void use_the_pool(void *context)
 {
 	struct tofu_msg **taken = context;
 
-	*taken = tofu_pool_get_or_wait(pool, 0);
+	*taken = get_or_wait(pool);
 	ck_assert(!tofu_pool_has_or_wait(pool, 0));
 }
 
@@ -592,7 +601,7 @@ static void hammer_once(struct tofu_msg **held, unsigned dice)
 	if (dice & 8)
 		*slot = tofu_pool_get_notice(pool);
 	else if (dice & 16)
-		*slot = tofu_pool_get_or_wait(pool, 0);
+		*slot = get_or_wait(pool);
 	else
 		(void)tofu_pool_get(pool, dice & 32 ? TOFU_ALWAYS : TOFU_POOL_ONLY, slot);
 	if (*slot == NULL)
@@ -680,7 +689,7 @@ static struct tofu_msg *take_or_sleep(struct taker *t)
 {
 	struct tofu_msg *m;
 
-	while ((m = tofu_pool_get_or_wait(pool, 0)) == NULL) {
+	while ((m = get_or_wait(pool)) == NULL) {
 		tofu_mutex_lock(&t->lock);
 		while (!t->woken)
 			(void)tofu_cond_wait_until(&t->refilled, &t->lock, TOFU_FOREVER);

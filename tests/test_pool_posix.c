@@ -40,6 +40,7 @@ static int use_in_child(struct tofu_msg *m)
 	struct tofu_msg *copy;
 	struct tofu_msg *none;
 	struct tofu_pool_counts counts;
+	size_t left;
 
 	if (tofu_msg_body_append(m, "more", 4) != TOFU_OK)
 		return 1;
@@ -47,7 +48,7 @@ static int use_in_child(struct tofu_msg *m)
 		return 2;
 	if (tofu_pool_get(pool, TOFU_POOL_ONLY, &none) != TOFU_POOL_EMPTY || none != NULL)
 		return 3;
-	if (tofu_pool_get_or_wait(pool, 0) != NULL || tofu_pool_has_or_wait(pool, 0))
+	if (tofu_pool_get_some_or_wait(pool, 0, &none, 1, &left) != 0 || tofu_pool_has_or_wait(pool, 0))
 		return 4;
 	tofu_pool_counts(pool, &counts);
 	tofu_msg_put(&copy);

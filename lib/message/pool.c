@@ -384,14 +384,6 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
 	return *out != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
 }
 
-struct tofu_msg *tofu_pool_get_or_wait(struct tofu_pool *pool, size_t queued)
-{
-	struct tofu_msg *m;
-	size_t left;
-
-	return tofu_pool_get_some_or_wait(pool, queued, &m, 1, &left) > 0 ? m : NULL;
-}
-
 /* Never more than a quarter of what is free, but one. */
 static size_t portion(const struct stack *s, size_t most)
 {

@@ -64,16 +64,12 @@ void tofu_pool_go_on(struct tofu_pool *pool);
 /** As tofu_msg_get(). */
 enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out);
 /**
- * From the pool only; NULL if it is empty, and then the next put calls refilled, once.
+ * From the pool only: up to `most` messages, and never more than a quarter of what is free, for a reader that expects many.
+ * Returns how many; if none, the next put calls refilled, once. The caller puts back what it has not used when its turn ends,
+ * the last message first. *left: how many more are to be had.
  *
  * queued is how many messages wait to be sent. They have a bound of their own, and must not count here: if they were all of
  * the pool, and the same at the peer, neither end would ever read again. So as many may be added to the pool as wait.
- */
-struct tofu_msg *tofu_pool_get_or_wait(struct tofu_pool *pool, size_t queued);
-/**
- * The same, but up to `most` messages, and never more than a quarter of what is free: for a reader that expects many.
- * Returns how many. What it has not used when its turn ends it puts back, the last one first. *left: how many more are
- * to be had.
  */
 size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most,
                                   size_t *left);
