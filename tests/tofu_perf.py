@@ -124,7 +124,17 @@ class CommandLine(Case):
             for address in "tcp|127.0.0.1|%d" % taken.getsockname()[1], f"uds|{directory}/none":
                 r = run("latency", "--to", address)
                 self.assertEqual((r.returncode, r.stdout), (1, ""))
-                self.assertRegex(r.stderr, r"\Atofu-perf: cannot connect: [^\n]+\n\Z")
+                self.assertRegex(r.stderr, r"\Atofu-perf: cannot connect to [^\n]+: [^\n]+\n\Z")
+                self.assertIn(f"cannot connect to {address}: ", r.stderr)
+
+    def test_what_is_wrong_with_an_address_is_told(self):
+        for why, *args in (("nobody can be called at port 0", "latency", "--to", "tcp|127.0.0.1|0"),
+                           ("the path is missing", "churn", "--to", "uds|"),
+                           ("the port is missing", "--serve", "tcp|127.0.0.1|")):
+            with self.subTest(args=args):
+                r = run(*args)
+                self.assertEqual((r.returncode, r.stdout), (1, ""))
+                self.assertRegex(r.stderr, rf"\Atofu-perf: cannot [^\n]+: {why}\n\Z")
 
 
 class InOneProcess(Case):

@@ -75,7 +75,7 @@ static void peer(struct perf_worker *w, struct perf_line *line, tofu_msg *msg)
 static void notice(struct perf_worker *w, struct perf_line *line, const struct tofu_header *h)
 {
 	if (h->opcode == TOFU_HELLO_RESPONSE)
-		tofu_perf_fail(w->client, (enum tofu_status)h->status, line, "cannot connect");
+		tofu_perf_unreachable(w->client, (enum tofu_status)h->status);
 	else if (h->status != TOFU_CHANNEL_CLOSED)
 		tofu_perf_fail(w->client, (enum tofu_status)h->status, line, "something unexpected");
 	else if (line->state == PERF_LINE_LEAVING)

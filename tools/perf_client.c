@@ -50,6 +50,12 @@ void tofu_perf_fail(struct perf_client *c, enum tofu_status status, const struct
 		               line->done > line->steps ? line->done : line->steps, what);
 }
 
+void tofu_perf_unreachable(struct perf_client *c, enum tofu_status status)
+{
+	if (!atomic_exchange(&c->failed, true))
+		tofu_say_unreachable(status, "cannot connect to", c->address, TOFU_HELLO_REQUEST, NULL);
+}
+
 /* --- opening --- */
 
 static uint32_t clamp(uint32_t value, uint32_t least, uint32_t most)
@@ -345,7 +351,7 @@ bool tofu_perf_start_connecting(struct perf_worker *w, struct perf_line *line)
 		status = tofu_post(w->group, &msg, &sent);
 	tofu_msg_put(&msg);
 	if (status != TOFU_OK) {
-		tofu_perf_fail(c, status, line, "cannot connect");
+		tofu_perf_unreachable(c, status);
 		return false;
 	}
 	line->state = PERF_LINE_CONNECTING;
@@ -367,7 +373,7 @@ static void connected(struct perf_worker *w, struct perf_line *line, tofu_msg *m
 static void not_connected(struct perf_worker *w, struct perf_line *line, const struct tofu_header *h)
 {
 	if (h->opcode == TOFU_HELLO_RESPONSE)
-		tofu_perf_fail(w->client, (enum tofu_status)h->status, NULL, "cannot connect");
+		tofu_perf_unreachable(w->client, (enum tofu_status)h->status);
 	else
 		tofu_perf_fail(w->client, TOFU_OK, line, "the connection was closed");
 }
