@@ -22,6 +22,13 @@
 
 static struct tofu_pool *pool;
 static atomic_bool stop;
+static atomic_int refills;
+
+static void count_refill(void *context)
+{
+	(void)context;
+	atomic_fetch_add(&refills, 1);
+}
 
 static void get_and_put(void *context)
 {
@@ -40,8 +47,12 @@ static int use_in_child(struct tofu_msg *m)
 	struct tofu_msg *copy;
 	struct tofu_msg *none;
 	struct tofu_pool_counts counts;
+	const int refills_before = atomic_load(&refills);
 	size_t left;
 
+	tofu_holder_release(m);
+	if (atomic_load(&refills) != refills_before) /* it is the parent's engine that would be told */
+		return 6;
 	if (tofu_msg_body_append(m, "more", 4) != TOFU_OK)
 		return 1;
 	if (tofu_msg_clone(m, &copy) != TOFU_OK || copy->body_len != 8)
@@ -95,14 +106,22 @@ static void fork_and_use(struct tofu_msg *m)
 START_TEST(a_child_never_waits_for_a_lock_that_a_thread_of_the_parent_holds)
 {
 	enum { FORKS = 50 };
+	const struct tofu_terms terms = { .percent = 100 };
+	struct tofu_holder *holder;
+	size_t left, queued_at;
 	struct tofu_thread thread;
 	struct tofu_pool_counts counts;
 	struct tofu_msg *m;
 
 	ck_status(tofu_init(), TOFU_OK);
-	ck_status(tofu_pool_create(2, 2, NULL, NULL, &pool), TOFU_OK);
+	ck_status(tofu_pool_create(2, 2, count_refill, NULL, &pool), TOFU_OK);
 	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &m), TOFU_OK);
 	ck_status(tofu_msg_body_set(m, "body", 4), TOFU_OK);
+	holder = tofu_holder_open(pool);
+	ck_assert_ptr_nonnull(holder);
+	tofu_holder_take(holder, m);
+	ck_assert(
+		!tofu_holder_may_take_or_wait(holder, &terms, &left, &queued_at)); /* so its release calls the refill */
 	ck_status(tofu_thread_start(&thread, get_and_put, NULL), TOFU_OK);
 	for (int i = 0; i < FORKS; i++)
 		fork_and_use(m);
@@ -114,6 +133,8 @@ START_TEST(a_child_never_waits_for_a_lock_that_a_thread_of_the_parent_holds)
 	tofu_pool_counts(pool, &counts);
 	ck_assert(counts.free == 2);
 	ck_assert(counts.out == 0);
+	ck_assert_int_gt(atomic_load(&refills), 0);
+	tofu_holder_close(holder);
 	tofu_pool_destroy(pool);
 	tofu_deinit();
 }

@@ -749,7 +749,7 @@ void tofu_holder_release(struct tofu_msg *m)
 	if (h == NULL || h == h->own)
 		return;
 	m->holder = h->own;
-	if (let_go(h, 1))
+	if (let_go(h, 1) && !is_inherited(h->pool))
 		call_now(h->pool);
 }
 
