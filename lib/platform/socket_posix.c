@@ -186,7 +186,7 @@ static enum tofu_status no_local_address(const struct tofu_sockaddr *to, sa_fami
 
 	if (family != AF_INET6)
 		return TOFU_LIMIT_REACHED;
-	fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = tofu_plat_fd_above_stdio(socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0)
 		return TOFU_LIMIT_REACHED;
 	rc = connect(fd, system_address(to), (socklen_t)to->len);

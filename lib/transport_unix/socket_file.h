@@ -28,8 +28,8 @@ enum tofu_socket_file_state {
 
 /**
  * Keep path from others that are about to listen there by this library, so that none sees a socket that is bound but does
- * not listen yet, and takes it for stale. Never waits: TOFU_ADDRESS_IN_USE when another has it, who then listens there or
- * finds somebody who does. What a stranger can make or hold is not taken for a lock. TOFU_OK with a lock of -1: there is
+ * not listen yet, and takes it for stale. Never waits: TOFU_ADDRESS_IN_USE when another is at it, whether that one succeeds
+ * or not. What a stranger can make or hold is not taken for a lock. TOFU_OK with a lock of -1: there is
  * none to be had here; go on. Other errors: TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED.
  */
 enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock);

@@ -73,16 +73,30 @@ static void name_lock(const char *path, char out[sizeof(struct tofu_sockaddr) + 
 	snprintf(out, sizeof(struct tofu_sockaddr) + sizeof lock_suffix, "%s%s", path, lock_suffix);
 }
 
+/* Not 0, 1 or 2 if that can be: a program without standard streams writes its lines there. -1 stays, with errno. */
+static int above_stdio(int fd)
+{
+	int other;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (other < 0)
+		return fd;
+	close(fd);
+	return other;
+}
+
 /* A lock, or -1; EAGAIN: another has just removed his. One that we have made is one, even if its file system knows no
  * owners. */
 static int open_lock(const char *name)
 {
 	const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-	int fd = open(name, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+	int fd = above_stdio(open(name, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR));
 
 	if (fd >= 0 || errno != EEXIST)
 		return fd;
-	fd = open(name, flags);
+	fd = above_stdio(open(name, flags));
 	if (fd >= 0 && is_lock(fd))
 		return fd;
 	if (fd < 0) {
@@ -158,7 +172,7 @@ enum tofu_status tofu_socket_file_probe(const struct tofu_sockaddr *at, intptr_t
 	}
 	if (!S_ISSOCK(st.st_mode))
 		return TOFU_OK;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return tofu_system_status(errno, TOFU_LISTEN_FAILED);
 	do
