@@ -39,18 +39,19 @@ void tofu_plat_system_stop(void)
 	(void)WSACleanup();
 }
 
-unsigned tofu_plat_fork_generation(void)
-{
-	return 0;
-}
-
 /* Of ntdll, and in no header. Libraries are told so while they are unloaded for good: no other thread is left. */
 BOOLEAN NTAPI RtlDllShutdownInProgress(void);
+
+/* The end of a process is like a child of fork(): locks may belong to threads that are gone. */
+unsigned tofu_plat_fork_generation(void)
+{
+	return RtlDllShutdownInProgress() != 0;
+}
 
 bool tofu_plat_past_use(unsigned generation)
 {
 	(void)generation;
-	return RtlDllShutdownInProgress() != 0;
+	return tofu_plat_fork_generation() > 0;
 }
 
 /*
