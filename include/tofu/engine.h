@@ -57,8 +57,8 @@ typedef void tofu_log_fn(void *context, enum tofu_log_level level, const char *t
 struct tofu_options {
 	size_t size;                   /* set by tofu_options_init(); lets the struct grow */
 	uint32_t pool_initial;         /* messages allocated at creation; default 1024, 1..1048576 */
-	uint32_t pool_max;             /* messages kept when given back, until a burst is over: then only pool_initial;
-	                                  default 4096, 1..1048576; at least pool_initial */
+	uint32_t pool_max;             /* messages kept when given back; after much was freed, only pool_initial; default
+	                                  4096, 1..1048576; at least pool_initial */
 	uint32_t max_channels;         /* open at once, listeners counted; default and most 65534 */
 	uint32_t send_queue_max;       /* messages waiting per channel; default 1024, 1..32767 */
 	uint64_t send_queue_max_bytes; /* the same in bytes on the wire; default 8 MiB, most 512 MiB - 1; one always fits */
@@ -181,7 +181,8 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
  *            waits to be); TOFU_INVALID_MCHN_GROUP (open, but another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
  *            WelcomeRequest); TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is
  *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had: too
- *            many are open, or every number is in use or waits for its last word to be received);
+ *            many are open, or every number is in use or waits for its last word to be received); TOFU_PATH_TOO_LONG,
+ *            TOFU_ADDRESS_IN_USE, TOFU_INVALID_ADDRESS (the temporary directory has no path for a "uds|" to listen on);
  *            TOFU_ALLOCATION_FAILED; TOFU_SHUTDOWN_STARTED; TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
  */
 enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header *out_or_null);

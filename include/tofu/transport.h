@@ -117,8 +117,10 @@ struct tofu_transport {
 	/** No more will be sent: the peer reads to the end. TOFU_WOULD_BLOCK as above. */
 	enum tofu_status (*shutdown)(struct tofu_link *link, unsigned *want);
 
-	/** Free what the link holds. Exactly once for every link that listen, accept or connect_start was called on and that they
-	 * left a handle or a state in; also after a failure. */
+	/**
+	 * Free what the link holds. Called exactly once for each link in which listen, listen_all, accept or connect_start left a
+	 * handle or a state, also after a failure.
+	 */
 	void (*close)(struct tofu_link *link, enum tofu_close how);
 
 	/** The two ends as address text, with the scheme: "tcp|127.0.0.1|4000". peer_address may be NULL: not known. */
@@ -128,7 +130,8 @@ struct tofu_transport {
 	/**
 	 * Open a listener at all addresses of a name, or at none. listeners: room for count links; the first *opened are open then,
 	 * at least one with TOFU_OK, none with a failure. They are one listener: the same port, and what local_address says of the
-	 * first one is told to the application. An address that this host does not have is left out. Errors as listen.
+	 * first one is told to the application. An address that this host does not have is left out. Errors as listen; after
+	 * a failure, TOFU_WOULD_BLOCK included, the links hold nothing.
 	 * NULL: the engine calls listen for one address after the other, until one works.
 	 */
 	enum tofu_status (*listen_all)(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
