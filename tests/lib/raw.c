@@ -81,6 +81,7 @@ intptr_t raw_listen(int transport, char *address, size_t capacity)
 {
 	char path[256], host[128];
 	struct tofu_sockaddr at;
+	enum tofu_status st;
 	intptr_t listener;
 	uint16_t port;
 
@@ -91,7 +92,9 @@ intptr_t raw_listen(int transport, char *address, size_t capacity)
 		snprintf(address, capacity, "tcp|127.0.0.1|0");
 	}
 	address_of(address, &at);
-	works(tofu_socket_listen(&at, &listener));
+	/* Beside a test that opens thousands of connections there may be no port for a moment. */
+	eventually((st = tofu_socket_listen(&at, &listener)) != TOFU_ADDRESS_IN_USE);
+	works(st);
 	if (transport == OVER_UDS)
 		return listener;
 	works(tofu_socket_local(listener, &at));
