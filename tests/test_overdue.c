@@ -15,6 +15,7 @@
 #include "lib/pollers.h"
 #include "lib/raw.h"
 #include "lib/steps.h"
+#include "reactor/poller.h"
 
 enum {
 	SOME = 300, /* more than one wait reports */
@@ -410,6 +411,44 @@ START_TEST(listener_goes_on_when_there_are_descriptors_again_while_others_wait_f
 }
 END_TEST
 
+static atomic_bool nothing_to_wait_with;
+
+enum tofu_status __real_tofu_poller_add(struct tofu_poller *p, struct tofu_poll_item *item, intptr_t handle);
+enum tofu_status __wrap_tofu_poller_add(struct tofu_poller *p, struct tofu_poll_item *item, intptr_t handle);
+
+/* Short of something until the listener pauses for it. */
+enum tofu_status __wrap_tofu_poller_add(struct tofu_poller *p, struct tofu_poll_item *item, intptr_t handle)
+{
+	if (atomic_load(&nothing_to_wait_with) && atomic_load(&engine_log.pauses) == 0)
+		return TOFU_LIMIT_REACHED;
+	return __real_tofu_poller_add(p, item, handle);
+}
+
+START_TEST(connections_stay_where_they_are_while_the_poller_can_take_none)
+{
+	enum { CALLERS = 8 };
+	struct tofu_options options = logged(_i);
+	struct listening at;
+	struct side side;
+
+	side = side_in(engine_up(&options));
+	listen_over(&side, OVER_TCP, &at);
+	hold_engine(at.address);
+	crowd_calls(CALLERS, at.address);
+	for (int i = 0; i < CALLERS; i++) {
+		crowd.socket = sockets[i];
+		raw_hello(&crowd, 7);
+	}
+	atomic_store(&nothing_to_wait_with, true);
+	atomic_store(&engine_log.hold, false);
+	expect_hellos(&side, CALLERS - 1); /* the first of them showed that there is a shortage */
+	expect_silence(&side);
+	ck_assert_uint_eq(atomic_load(&engine_log.pauses), 1);
+	crowd_hangs_up(CALLERS);
+	engine_down(side.engine);
+}
+END_TEST
+
 /* --- short: a system that is short of something, for a while --- */
 
 static atomic_int short_status; /* what everything gives meanwhile */
@@ -560,6 +599,54 @@ START_TEST(shortage_of_the_system_while_receiving_is_waited_out)
 }
 END_TEST
 
+/* There, too, it is we who do not read. */
+START_TEST(shortage_beyond_the_handshake_time_closes_nobody_while_the_pool_is_empty)
+{
+	static const unsigned char half[17] = { 0, 0, TOFU_SIGNAL, [11] = 9, [15] = 2, [16] = '1' };
+	struct tofu_options options = options_with_pool(4);
+	tofu_msg *held[4], *msg;
+	struct raw peer, other;
+	struct listening at;
+	struct side side;
+	int taken = 0;
+
+	options.handshake_timeout_ms = 200;
+	side = side_in(engine_up(&options));
+	ck_status(tofu_engine_register(side.engine, fake_short()), TOFU_OK);
+	short_table.receive = short_receive;
+	listen_at(&side, "short|127.0.0.1|0", &at);
+	raw_call(&peer, at.address);
+	raw_hello(&peer, 7);
+	raw_call(&other, at.address);
+	raw_hello(&other, 7);
+	expect_hellos(&side, 2);
+	raw_write(&peer, half, sizeof half);
+	eventually(stats_of(side.engine).pool_free == 3);
+	while (tofu_msg_get(side.engine, TOFU_POOL_ONLY, &held[taken]) == TOFU_OK)
+		taken++;
+	raw_say(&other, TOFU_SIGNAL, 8, "one too many");
+	msg = expect(&side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_POOL_EMPTY);
+	tofu_msg_put(&msg);
+	be_short(12, TOFU_ALLOCATION_FAILED); /* with pauses of up to a tenth of a second: more than those 200 ms */
+	raw_write(&peer, "2", 1);
+	msg = expect_peer(&side, TOFU_SIGNAL);
+	ck_assert(says(msg, "12"));
+	ck_assert_int_eq(atomic_load(&short_left), 0);
+	tofu_msg_put(&msg);
+	while (taken > 0)
+		tofu_msg_put(&held[--taken]);
+	do { /* the pool may have been empty once more in between */
+		tofu_msg_put(&msg);
+		msg = take(&side);
+	} while (tofu_msg_header(msg)->status == TOFU_POOL_EMPTY);
+	ck_assert(says(msg, "one too many"));
+	tofu_msg_put(&msg);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	raw_hang_up(&other, TOFU_CLOSE_ORDERLY);
+	engine_down(side.engine);
+}
+END_TEST
+
 START_TEST(shortage_of_the_system_while_shutting_down_is_waited_out)
 {
 	struct pair p;
@@ -645,9 +732,12 @@ static Suite *suite_of_overdue(void)
 	tcase_add_loop_test(tc, listener_goes_on_when_there_are_descriptors_again_while_others_wait_for_the_pool, 0,
 	                    pollers_count);
 
+	tcase_add_loop_test(tc, connections_stay_where_they_are_while_the_poller_can_take_none, 0, pollers_count);
+
 	tc = suite_case(suite, "shortage", 30);
 	tcase_add_loop_test(tc, shortage_of_the_system_while_sending_is_waited_out, 0, SHORTAGES);
 	tcase_add_loop_test(tc, shortage_of_the_system_while_receiving_is_waited_out, 0, SHORTAGES);
+	tcase_add_test(tc, shortage_beyond_the_handshake_time_closes_nobody_while_the_pool_is_empty);
 	tcase_add_loop_test(tc, shortage_of_the_system_while_shutting_down_is_waited_out, 0, SHORTAGES);
 	tcase_add_test(tc, transport_that_asks_for_a_pause_is_called_again);
 	tcase_add_test(tc, transport_that_asks_for_pauses_for_ever_ends_with_the_handshake_time);

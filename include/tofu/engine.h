@@ -175,14 +175,15 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
  * Threads:   any, at the same time. Blocks: no.
  * Units:     text headers and body of at most 65535 bytes each.
  * Errors:    TOFU_NULL_MESSAGE; TOFU_INVALID_OP_CODE (not one that an application posts); TOFU_INVALID_MESSAGE_ID (a response
- *            with id 0); TOFU_INVALID_MORE_USAGE (not 0 or 1, or 1 on one that is not
- *            regular); TOFU_INVALID_CHANNEL_NUMBER (0, never opened, its number
- *            is another's by now, or not 0 where one is opened); TOFU_CHANNEL_CLOSED (it has ended; its last word is received, or
- *            waits to be); TOFU_INVALID_MCHN_GROUP (open, but another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or
- *            WelcomeRequest); TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is
- *            full, but for a ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be had: too
- *            many are open, or every number is in use or waits for its last word to be received); TOFU_PATH_TOO_LONG,
- *            TOFU_ADDRESS_IN_USE, TOFU_INVALID_ADDRESS (the temporary directory has no path for a "uds|" to listen on);
+ *            with id 0); TOFU_INVALID_MORE_USAGE (not 0 or 1, or 1 on one that is not regular);
+ *            TOFU_INVALID_CHANNEL_NUMBER (0, never opened, its number is another's by now, or not 0 where one is opened);
+ *            TOFU_CHANNEL_CLOSED (it has ended; its last word is received, or waits to be); TOFU_INVALID_MCHN_GROUP (open,
+ *            but another group's); TOFU_WRONG_ADDRESS (no address in a HelloRequest or WelcomeRequest);
+ *            TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN; TOFU_WOULD_BLOCK (the channel's queue is full, but for a
+ *            ByeSignal; a Signal of status send_ready tells once half of it is free); TOFU_LIMIT_REACHED (no channel to be
+ *            had: too many are open, or every number is in use or waits for its last word to be received);
+ *            TOFU_PATH_TOO_LONG, TOFU_ADDRESS_IN_USE, TOFU_INVALID_ADDRESS (the temporary directory has no path for a
+ *            "uds|" to listen on);
  *            TOFU_ALLOCATION_FAILED; TOFU_SHUTDOWN_STARTED; TOFU_NOT_ALLOWED (NULL, or in a child after fork()).
  */
 enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header *out_or_null);

@@ -65,8 +65,8 @@ void tofu_pool_go_on(struct tofu_pool *pool);
 enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out);
 /**
  * From the pool only: up to `most` messages, and never more than a quarter of what is free, for a reader that expects many.
- * Returns how many; if none are to be had, the next put calls refilled, once. The caller puts back what it has not used when its turn ends,
- * the last message first. *left: how many more are to be had.
+ * Returns how many; if none are to be had, the next put calls refilled, once. The caller puts back what it has not used
+ * when its turn ends, the last message first. *left: how many more are to be had.
  *
  * queued is how many messages wait to be sent. They have a bound of their own, and must not count here: if they were all of
  * the pool, and the same at the peer, neither end would ever read again. So as many may be added to the pool as wait.

@@ -41,8 +41,9 @@ int tofu_plat_fd_above_stdio(int fd);
 
 /*
  * Locks of ours that the thread has, counted from before it asks to after it has let go, so that a signal handler in between
- * never finds too few: the calls between are opaque, so the compiler moves nothing across them. Found through the thread's own register: a call of the dynamic linker for each lock would be dear. For
- * the same reason the calls that take and release a lock are inline.
+ * never finds too few: the calls between are opaque, so the compiler moves nothing across them. The counter is found through
+ * the thread's own register, for a call of the dynamic linker for each lock would be dear. For the same reason the calls that
+ * take and release a lock are inline.
  */
 extern _Thread_local unsigned tofu_thread_locks __attribute__((tls_model("initial-exec"), visibility("hidden")));
 

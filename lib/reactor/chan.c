@@ -5,7 +5,7 @@
  *
  * Every way to die - a bye, an abort, a failure, a violation, a time-out, the end of its group - goes through end(): it
  * closes the link and seals the gate. Messages that were accepted but have not reached the reactor yet are awaited, which
- * takes no longer than it takes their posters to push them. Then farewell() gives back everything unsent, says
+ * takes no longer than it takes their posters to push them. Then farewell_if_due() gives back everything unsent, says
  * channel_closed, and lets the number go. The slot follows at the end of the turn, when the poller, too, is done with it.
  */
 
@@ -199,17 +199,6 @@ void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_close(r, c, status);
 }
 
-/* A descriptor or a channel is free again: some listener may have waited for it. */
-static void freed(struct tofu_reactor *r)
-{
-	struct tofu_list waiting;
-	struct tofu_list *node;
-
-	tofu_list_steal(&waiting, &r->paused);
-	while ((node = tofu_list_pop(&waiting)) != NULL)
-		tofu_dial_resume(r, TOFU_LIST_OWNER(node, struct tofu_chan, starving));
-}
-
 void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
 {
 	tofu_legs_drop(r, c, how);
@@ -220,7 +209,7 @@ void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 		return;
 	c->transport->close(&c->link, how);
 	c->link = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
-	freed(r);
+	tofu_dial_resume_all(r);
 }
 
 void tofu_chan_send_ready(struct tofu_reactor *r, struct tofu_chan *c)
@@ -392,7 +381,7 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 	if (!said)
 		tofu_engine_release_number(r->engine, c->number);
 	tofu_gate_shut(&c->gate);
-	freed(r);
+	tofu_dial_resume_all(r);
 	tofu_list_remove(&c->of_group);
 	tofu_chan_move(r, c, TOFU_CHAN_CLOSED);
 	tofu_list_append(&r->graves, &c->grave);
@@ -436,7 +425,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	tofu_on_reactor(r);
 	if (tofu_chan_gone(c))
 		return;
-	c->why = (unsigned)why - 1 < UINT8_MAX ? why : TOFU_UNKNOWN_ERROR; /* a transport may say anything */
+	c->why = tofu_chan_reason(why);
 	tell_of_stranger(r, c);
 	tofu_receive_forget(r, c);
 	tofu_chan_drop_link(r, c, how);

@@ -211,7 +211,13 @@ void tofu_chan_release(struct tofu_reactor *r, struct tofu_chan *c);
 /** Give one accepted message back to the application with that status. */
 void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m, enum tofu_status status);
 
-/** What a message takes up in the gate. ByeSignal never travels, and enters when the gate is full. */
+/** Why something has failed, as a message's header holds it: a transport may say anything. */
+static inline enum tofu_status tofu_chan_reason(enum tofu_status why)
+{
+	return (unsigned)why - 1 < UINT8_MAX ? why : TOFU_UNKNOWN_ERROR;
+}
+
+/** What a message takes up in the gate. Our ByeSignal is never sent, and enters when the gate is full. */
 static inline uint32_t tofu_msg_load(const struct tofu_msg *m)
 {
 	return m->header.opcode == TOFU_BYE_SIGNAL ? 0 : TOFU_WIRE_HEADER + m->headers_len + m->body_len;

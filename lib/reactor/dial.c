@@ -4,10 +4,11 @@
  * Opening: from a HelloRequest or WelcomeRequest to a link.
  *
  * The address in its text header names a transport, which turns the rest into system addresses - at once, or on a resolver
- * thread if that takes a lookup. To connect they are tried in order, until one answers; the failure of the last one is the
- * answer. To listen it is all of them (legs.c). One that does not answer must not keep the others from being tried: each connect gets its share of the time that is
- * left. Until then the opening message waits in the channel (a hello as the first unsent message), so that whatever ends
- * the channel gives it back as the answer. Accepting is here, too: it is how the other links come about.
+ * thread if that takes a lookup. To listen it takes all of them (legs.c). To connect they are tried in order, until one
+ * answers; the failure of the last one is the answer. One that does not answer must not keep the others from being tried:
+ * each connect gets its share of the time that is left. Until then the opening message waits in the channel (a hello as
+ * the first unsent message), so that whatever ends the channel gives it back as the answer. Accepting is here, too: it is
+ * how the other links come about.
  */
 
 #include <stdio.h>
@@ -83,21 +84,24 @@ void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c)
 	dial_free(r, c);
 }
 
+/* number: of the channel that the log names. */
+static enum tofu_status add_to_poller(struct tofu_reactor *r, struct tofu_chan *c, uint16_t number)
+{
+	enum tofu_status status = tofu_poller_add(r->poller, &c->poll, c->link.handle);
+
+	c->watched = status == TOFU_OK;
+	if (!c->watched && r->poller->advice != NULL && tofu_reactor_may_complain(r))
+		tofu_reactor_log(r, TOFU_LOG_ERROR, "channel %u: %s", number, r->poller->advice);
+	return status;
+}
+
 static bool watch(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	enum tofu_status status;
+	enum tofu_status status = c->watched ? TOFU_OK : add_to_poller(r, c, c->number);
 
-	if (c->watched)
-		return true;
-	status = tofu_poller_add(r->poller, &c->poll, c->link.handle);
-	if (status != TOFU_OK) {
-		if (r->poller->advice != NULL)
-			tofu_reactor_log(r, TOFU_LOG_ERROR, "channel %u: %s", c->number, r->poller->advice);
+	if (status != TOFU_OK)
 		tofu_chan_close(r, c, status);
-		return false;
-	}
-	c->watched = true;
-	return true;
+	return status == TOFU_OK;
 }
 
 static void connected(struct tofu_reactor *r, struct tofu_chan *c)
@@ -170,8 +174,10 @@ static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 
 void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	enum tofu_status status = c->transport->connect_finish(&c->link, &c->receive_want);
+	enum tofu_status status;
 
+	c->receive_want = TOFU_WRITABLE;
+	status = c->transport->connect_finish(&c->link, &c->receive_want);
 	if (status == TOFU_OK) {
 		connected(r, c);
 	} else if (status == TOFU_WOULD_BLOCK) {
@@ -275,7 +281,6 @@ static void resolved(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_di
 
 void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	c->receive_want = TOFU_WRITABLE;
 	if (c->welcome != NULL)
 		start_listening(r, c);
 	else if (!c->dial->under_way)
@@ -284,7 +289,8 @@ void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_dial_ready(r, c);
 }
 
-/* What is wrong with the address of the message that opens the channel; text has len bytes, of which address holds as many as fit. */
+/* What is wrong with the address of the message that opens the channel; text has len bytes, and address as many of them as
+ * fit. */
 static const char *fault_of(const struct tofu_chan *c, const char *text, size_t len, const char *address,
                             enum tofu_opcode opcode)
 {
@@ -409,6 +415,7 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 	enum tofu_status status;
 
 	tofu_list_append(&tofu_chan_group(c)->channels, &c->of_group);
+	tofu_session_begin(&c->session, false);
 	c->opening_id = m->header.id;
 	if (m->header.opcode == TOFU_WELCOME_REQUEST)
 		c->welcome = m;
@@ -450,6 +457,16 @@ void tofu_dial_resume(struct tofu_reactor *r, struct tofu_chan *listener)
 	tofu_chan_touch(r, listener);
 }
 
+void tofu_dial_resume_all(struct tofu_reactor *r)
+{
+	struct tofu_list waiting;
+	struct tofu_list *node;
+
+	tofu_list_steal(&waiting, &r->paused);
+	while ((node = tofu_list_pop(&waiting)) != NULL)
+		tofu_dial_resume(r, TOFU_LIST_OWNER(node, struct tofu_chan, starving));
+}
+
 static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *listener, struct tofu_link *link)
 {
 	struct tofu_registry *reg = &r->engine->registry;
@@ -464,6 +481,8 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 		status = TOFU_LIMIT_REACHED;
 	else
 		status = listener->transport->accept(link, &c->link);
+	if (status == TOFU_OK && add_to_poller(r, c, listener->number) != TOFU_OK)
+		status = TOFU_LIMIT_REACHED; /* this one is lost, the others stay where they are */
 	if (status != TOFU_OK) {
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
 			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
@@ -479,8 +498,7 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	atomic_store_explicit(&c->group, g, memory_order_relaxed);
 	tofu_list_append(&g->channels, &c->of_group);
 	tofu_chan_move(r, c, TOFU_CHAN_ACCEPTED);
-	if (watch(r, c))
-		tofu_chan_touch(r, c);
+	tofu_chan_touch(r, c);
 	return TOFU_OK;
 }
 

@@ -4,7 +4,8 @@
 
 /*
  * What the reactor waits with. A backend is a const table in a file of its own (poller_poll.c, poller_epoll.c,
- * poller_afd.c); a table per system (poller_linux.c) says which there are, poller.c picks one. tests/test_poller.c is the contract and runs on each of them.
+ * poller_afd.c); a table per system (poller_linux.c) says which there are, poller.c picks one. tests/test_poller.c is the
+ * contract and runs on each of them.
  *
  * Level-triggered: an interest that holds is reported by every wait until it is withdrawn. All calls are made on one thread,
  * the reactor's, but wake, which any thread may call.

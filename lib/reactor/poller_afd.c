@@ -543,7 +543,8 @@ static bool hear_bell(struct afd_set *s)
 
 /*
  * Again, if all that came was cancelled, or is not wanted any more: it is asked anew, then. An item is cancelled at
- * most once for one interest, so that ends. And again, if the system came back early.
+ * most once for one interest, so that ends. And again, if the system came back early. Items that have left end a wait,
+ * so that their owner learns of it, unless it has no time: what is ready may lie behind their packets.
  */
 static enum tofu_status afd_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
                                  int64_t timeout_ns, size_t *count)
@@ -563,7 +564,7 @@ static enum tofu_status afd_wait(struct tofu_poller *p, struct tofu_poll_event *
 
 		if (st != TOFU_OK)
 			return st;
-		left = report(s, taken, events, count);
+		left = report(s, taken, events, count) && (timeout_ns != 0 || asked != TOFU_OK);
 		if (hear_bell(s) || left || *count > 0)
 			return TOFU_OK;
 		if (asked != TOFU_OK)

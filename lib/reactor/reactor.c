@@ -341,6 +341,7 @@ static void run_dirty_channels(struct tofu_reactor *r)
 	struct tofu_list *node;
 
 	if (tofu_mailbox_take_refilled(&r->engine->mailbox)) {
+		tofu_dial_resume_all(r);
 		r->drought = false;
 		r->queued_at = SIZE_MAX;
 		if (tofu_pool_freed_much(r->engine->pool))

@@ -391,8 +391,16 @@ int64_t tofu_receive_deadline(const struct tofu_reactor *r)
 
 void tofu_receive_overdue(struct tofu_reactor *r, int64_t until_ns)
 {
-	while (tofu_receive_deadline(r) <= until_ns)
-		tofu_chan_close(r, TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving), TOFU_TIMEOUT);
+	while (tofu_receive_deadline(r) <= until_ns) {
+		struct tofu_chan *c = TOFU_LIST_OWNER(r->arriving.next, struct tofu_chan, arriving);
+
+		if (c->receive_want == TOFU_AFTER_PAUSE) { /* it is we who do not read */
+			tofu_list_remove(&c->arriving);
+			await_rest(r, c);
+		} else {
+			tofu_receive_ended(r, c, TOFU_TIMEOUT);
+		}
+	}
 }
 
 /* Cut it and see who keeps it; NULL: there is but the header of a frame. True: go on reading. */

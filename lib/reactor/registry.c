@@ -86,7 +86,7 @@ enum tofu_status tofu_registry_take(struct tofu_registry *reg, struct tofu_chan 
 	*out = NULL;
 	tofu_mutex_lock(&reg->lock);
 	if (reg->open >= reg->max || numbers_left(reg) == 0) {
-		reg->wanted = true;
+		reg->wanted = numbers_left(reg) == 0;
 		status = TOFU_LIMIT_REACHED;
 	} else if (reg->free_slots == NULL && !grow(reg)) {
 		status = TOFU_ALLOCATION_FAILED;

@@ -29,7 +29,7 @@ struct tofu_registry {
 	uint32_t fresh;      /* the next number that was never used */
 	uint32_t open;       /* taken, and neither returned nor forgotten */
 	uint32_t unnumbered; /* of those, the ones whose number is still to be given */
-	bool wanted;         /* somebody was refused a channel since a number was last released */
+	bool wanted;         /* somebody was refused a channel for want of a number, and none was released since */
 	uint32_t max;
 	struct tofu_slab *slabs;
 	struct tofu_chan *free_slots;
@@ -49,7 +49,7 @@ void tofu_registry_number(struct tofu_registry *reg, struct tofu_chan *c);
 void tofu_registry_return(struct tofu_registry *reg, struct tofu_chan *c);
 /** Its number leads nowhere from now on. known: to the application. Before its gate is shut. */
 void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c, bool known);
-/** Any thread: a number that leads nowhere queues up to be used again. True: a channel was refused before, and may be had now. */
+/** Any thread: a number that leads nowhere queues up to be used again. True: it is the one that somebody was refused for. */
 bool tofu_registry_release(struct tofu_registry *reg, uint16_t number);
 /** Its slot may be used again. */
 void tofu_registry_free(struct tofu_registry *reg, struct tofu_chan *c);

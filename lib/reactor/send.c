@@ -164,10 +164,10 @@ static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 /* The peer takes nothing any more, and may have sent something before, or go on to. */
 static void part(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why)
 {
-	c->why = why;
+	c->why = tofu_chan_reason(why);
 	c->send_want = 0;
 	c->reads_on = true;
-	tofu_chan_follow(r, c, tofu_session_cut(&c->session, why));
+	tofu_chan_follow(r, c, tofu_session_cut(&c->session, c->why));
 	tofu_chan_release(r, c);
 }
 

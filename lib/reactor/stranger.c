@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* No frame begins like one of these: its third byte would have an internal bit, or its fourth a status. */
+/*
+ * Hardly a frame begins like one of these: its third byte would have an internal bit, or its fourth a status. A TLS record
+ * of less than 256 bytes could be a hello, and is taken for one.
+ */
 
 #include "reactor/stranger.h"
 
