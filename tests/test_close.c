@@ -675,55 +675,43 @@ START_TEST(a_byesignal_of_the_peer_is_its_end)
 }
 END_TEST
 
-START_TEST(a_hello_that_the_peer_refuses_by_a_byesignal_is_answered)
+/* A hello of ours, at a raw peer that answers it with a ByeSignal or with nothing. */
+static void hello_fails(int over, const struct tofu_options *options, bool refused, enum tofu_status reason)
 {
-	struct side side = side_in(engine_up(NULL));
+	struct side side = side_in(engine_up(options));
 	char address[300];
-	intptr_t listener = raw_listen(_i, address, sizeof address);
+	intptr_t listener = raw_listen(over, address, sizeof address);
 	struct tofu_header hello = call(&side, address, "hello");
 	struct raw peer;
 	tofu_msg *msg;
 
 	raw_accept(&peer, listener);
 	raw_expect(&peer, TOFU_HELLO_REQUEST);
-	raw_say(&peer, TOFU_BYE_SIGNAL, 9, "no");
-	msg = expect_on(&side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE,
-	                TOFU_PEER_DISCONNECTED);
+	if (refused)
+		raw_say(&peer, TOFU_BYE_SIGNAL, 9, "no");
+	msg = expect_on(&side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, reason);
 	tofu_msg_put(&msg);
-	expect_end(&side, hello.channel, hello.id, TOFU_PEER_DISCONNECTED);
+	expect_end(&side, hello.channel, hello.id, reason);
 	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
 	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
-	if (_i == OVER_UDS)
+	if (over == OVER_UDS)
 		os_file_remove(path_of(address));
 	engine_down(side.engine);
+}
+
+START_TEST(a_hello_that_the_peer_refuses_by_a_byesignal_is_answered)
+{
+	hello_fails(_i, NULL, true, TOFU_PEER_DISCONNECTED);
 }
 END_TEST
 
 START_TEST(a_hello_that_the_peer_never_answers_ends_by_the_handshake_time)
 {
 	struct tofu_options options;
-	struct side side;
-	char address[300];
-	intptr_t listener;
-	struct tofu_header hello;
-	struct raw peer;
-	tofu_msg *msg;
 
 	tofu_options_init(&options, sizeof options);
 	options.handshake_timeout_ms = 100;
-	side = side_in(engine_up(&options));
-	listener = raw_listen(_i, address, sizeof address);
-	hello = call(&side, address, "hello");
-	raw_accept(&peer, listener);
-	raw_expect(&peer, TOFU_HELLO_REQUEST);
-	msg = expect_on(&side, hello.channel, hello.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_TIMEOUT);
-	tofu_msg_put(&msg);
-	expect_end(&side, hello.channel, hello.id, TOFU_TIMEOUT);
-	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
-	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
-	if (_i == OVER_UDS)
-		os_file_remove(path_of(address));
-	engine_down(side.engine);
+	hello_fails(_i, &options, false, TOFU_TIMEOUT);
 }
 END_TEST
 

@@ -565,37 +565,36 @@ static void waited_out(const struct pair *p, uint64_t wakeups_before)
 	must(stats_of(p->server.engine).wakeups - wakeups_before < 100, "the engine spins");
 }
 
+static void talk_short(struct pair *p, enum tofu_status status)
+{
+	uint64_t before;
+
+	short_meet(p);
+	before = stats_of(p->server.engine).wakeups;
+	be_short(7, status);
+	pair_talk(p);
+	waited_out(p, before);
+	pair_bye(p);
+	engine_down(p->server.engine);
+}
+
 START_TEST(shortage_of_the_system_while_sending_is_waited_out)
 {
 	struct pair p;
-	uint64_t before;
 
 	pair_of_short(&p);
 	short_table.send = short_send;
-	short_meet(&p);
-	before = stats_of(p.server.engine).wakeups;
-	be_short(7, shortages[_i]);
-	pair_talk(&p);
-	waited_out(&p, before);
-	pair_bye(&p);
-	engine_down(p.server.engine);
+	talk_short(&p, shortages[_i]);
 }
 END_TEST
 
 START_TEST(shortage_of_the_system_while_receiving_is_waited_out)
 {
 	struct pair p;
-	uint64_t before;
 
 	pair_of_short(&p);
 	short_table.receive = short_receive;
-	short_meet(&p);
-	before = stats_of(p.server.engine).wakeups;
-	be_short(7, shortages[_i]);
-	pair_talk(&p);
-	waited_out(&p, before);
-	pair_bye(&p);
-	engine_down(p.server.engine);
+	talk_short(&p, shortages[_i]);
 }
 END_TEST
 

@@ -126,19 +126,27 @@ START_TEST(a_stranger_that_is_called_is_logged_with_its_address_and_what_it_look
 }
 END_TEST
 
-START_TEST(a_peer_that_has_said_hello_is_no_stranger_whatever_it_says_next)
+/* One that has said hello. */
+static struct side peer_of(tofu_engine *engine, struct raw *peer)
 {
-	tofu_engine *engine = logging_engine();
 	struct side side = side_in(engine);
 	struct listening at;
-	struct raw peer;
 	tofu_msg *msg;
 
 	listen_over(&side, OVER_TCP, &at);
-	raw_call(&peer, at.address);
-	raw_say(&peer, TOFU_HELLO_REQUEST, 1, "");
+	raw_call(peer, at.address);
+	raw_say(peer, TOFU_HELLO_REQUEST, 1, "");
 	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
 	tofu_msg_put(&msg);
+	return side;
+}
+
+START_TEST(a_peer_that_has_said_hello_is_no_stranger_whatever_it_says_next)
+{
+	tofu_engine *engine = logging_engine();
+	struct raw peer;
+
+	(void)peer_of(engine, &peer);
 	raw_write(&peer, "GET / HTTP/1.1\r\n", 16);
 	eventually(atomic_load(&told.lines) == 1);
 	must(strstr(told.text[0], "a frame that is not allowed") != NULL, "%s", told.text[0]);
@@ -151,16 +159,10 @@ END_TEST
 START_TEST(a_peer_that_hangs_up_within_a_later_header_is_not_logged)
 {
 	tofu_engine *engine = logging_engine();
-	struct side side = side_in(engine);
-	struct listening at;
 	struct raw peer;
+	struct side side = peer_of(engine, &peer);
 	tofu_msg *msg;
 
-	listen_over(&side, OVER_TCP, &at);
-	raw_call(&peer, at.address);
-	raw_say(&peer, TOFU_HELLO_REQUEST, 1, "");
-	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
-	tofu_msg_put(&msg);
 	raw_write(&peer, "quit\r\n", 6);
 	raw_half_close(&peer);
 	msg = expect(&side, TOFU_SIGNAL, TOFU_ORIGIN_ENGINE, TOFU_CHANNEL_CLOSED);
