@@ -106,13 +106,6 @@ START_TEST(init_from_many_threads_counts_right)
 }
 END_TEST
 
-START_TEST(random_bits_differ)
-{
-	ck_assert_uint_ne(tofu_plat_random(), tofu_plat_random());
-	ck_assert_uint_ne(tofu_plat_process_id(), 0);
-}
-END_TEST
-
 /* clock */
 
 START_TEST(clock_never_goes_back)
@@ -414,7 +407,6 @@ static Suite *suite_of_platform(void)
 	tcase_add_test(init, hold_outlives_the_last_deinit);
 	tcase_add_test(init, release_too_many_leaves_the_init);
 	tcase_add_test(init, init_from_many_threads_counts_right);
-	tcase_add_test(init, random_bits_differ);
 	suite_add_tcase(suite, init);
 
 	tcase_add_test(clock, clock_never_goes_back);

@@ -6,7 +6,7 @@
  * Floor 1: the only place that knows the operating system. What a port supplies, one file per subject and system
  * (thread_posix.c, thread_win32.c, ...), chosen by Automake:
  *
- *   system_*   prepare and release the system's sockets; fork; process id; random bits; environment; free memory
+ *   system_*   prepare and release the system's sockets; fork; environment; free memory
  *   clock_*    a monotonic clock
  *   thread_*   threads, mutexes, condition variables
  *   event_*    something level-triggered to wait on, raised from any thread
@@ -70,29 +70,21 @@ unsigned tofu_plat_fork_generation(void);
  * end, and the system has ended all other threads.
  */
 bool tofu_plat_past_use(unsigned generation);
-uint32_t tofu_plat_process_id(void);
 /**
  * Keep the library that this code is in loaded until the process ends: a thread may still run there when its engine is gone.
  * On POSIX nothing is done: such libraries are linked with -z nodelete.
  */
 void tofu_plat_keep_loaded(const void *code);
-/** What the system has of random bits; false: none now. */
-bool tofu_plat_system_random(uint64_t *bits);
 /**
  * A variable of the environment, valid until that changes. NULL: not set, or the program has more rights than who started
  * it, and must not be told what to do.
  */
 const char *tofu_plat_environment(const char *name);
 /**
- * Let the system have what the C library keeps of freed memory, of the whole process. Any thread; some tens of milliseconds per 100 MiB.
- * Nothing where the C library does so by itself, as on Windows, or cannot be told to.
+ * Let the system have what the C library keeps of freed memory, of the whole process. Any thread; some tens of milliseconds
+ * per 100 MiB. Nothing where the C library does so by itself, as on Windows, or cannot be told to.
  */
 void tofu_plat_trim(void);
-
-/* random.c */
-
-/** Not for secrets: for names that are hard to guess and rarely meet. */
-uint64_t tofu_plat_random(void);
 
 /* clock_*.c */
 

@@ -21,7 +21,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 static atomic_uint fork_generation;
@@ -86,17 +85,6 @@ bool tofu_plat_past_use(unsigned generation)
 void tofu_plat_keep_loaded(const void *code)
 {
 	(void)code;
-}
-
-uint32_t tofu_plat_process_id(void)
-{
-	return (uint32_t)getpid();
-}
-
-bool tofu_plat_system_random(uint64_t *bits)
-{
-	/* Never waits for the entropy of a machine that just booted: these bits are for names, not for secrets. */
-	return getrandom(bits, sizeof *bits, GRND_NONBLOCK) == (ssize_t)sizeof *bits;
 }
 
 const char *tofu_plat_environment(const char *name)

@@ -8,10 +8,6 @@
  * There is no fork().
  */
 
-/* clang-format off */
-#define _CRT_RAND_S /* rand_s() of <stdlib.h> */
-/* clang-format on */
-
 #include "platform/platform.h"
 
 #include <stdlib.h>
@@ -64,22 +60,6 @@ void tofu_plat_keep_loaded(const void *code)
 
 	(void)GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN, (LPCWSTR)code,
 	                         &module); /* if it fails: as safe as the application is */
-}
-
-uint32_t tofu_plat_process_id(void)
-{
-	return GetCurrentProcessId();
-}
-
-bool tofu_plat_system_random(uint64_t *bits)
-{
-	unsigned high;
-	unsigned low;
-
-	if (rand_s(&high) != 0 || rand_s(&low) != 0)
-		return false;
-	*bits = (uint64_t)high << 32 | low;
-	return true;
 }
 
 /* A program cannot have more rights than who started it without having been asked, so nothing is kept from it. */

@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Random bits of the system's, for names and seeds. */
+uint64_t os_random(void);
+
 /* descriptors */
 
 /** How many this process has open now. */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -438,6 +439,15 @@ void os_set_variable(const char *name, const char *value)
 }
 
 /* processes */
+
+uint64_t os_random(void)
+{
+	uint64_t bits;
+
+	if (getentropy(&bits, sizeof bits) != 0)
+		ck_abort_msg("getentropy: %s", strerror(errno));
+	return bits;
+}
 
 /* The path, not the link: under valgrind /proc/self/exe is valgrind. */
 static bool own_path(char *out, size_t capacity)

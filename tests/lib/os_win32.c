@@ -9,6 +9,8 @@
  * have been made. Whoever calls them does not notice the difference; what DLLs make for themselves goes on.
  */
 
+#define _CRT_RAND_S /* rand_s() */
+
 #include "os.h"
 
 #include <winsock2.h>
@@ -762,6 +764,15 @@ void os_temporary_directory(char *out, size_t capacity)
 	wide[len - 1] = L'\0'; /* the final backslash */
 	if (WideCharToMultiByte(CP_UTF8, 0, wide, -1, out, (int)capacity, NULL, NULL) == 0)
 		ck_abort_msg("the temporary directory's name is too long");
+}
+
+uint64_t os_random(void)
+{
+	unsigned high, low;
+
+	if (rand_s(&high) != 0 || rand_s(&low) != 0)
+		ck_abort_msg("rand_s: %d", errno);
+	return (uint64_t)high << 32 | low;
 }
 
 void os_fresh_path(char *out, size_t capacity)

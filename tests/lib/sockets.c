@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "harness.h"
+#include "os.h"
 #include "platform/platform.h"
 
 static void wait_a_moment(void)
@@ -47,7 +48,7 @@ static enum tofu_status new_path(struct tofu_sockaddr *out)
 {
 	char path[100];
 
-	snprintf(path, sizeof path, "%s/tofu%016" PRIx64 ".sock", temporary_directory(), tofu_plat_random());
+	snprintf(path, sizeof path, "%s/tofu%016" PRIx64 ".sock", temporary_directory(), os_random());
 	return tofu_sockaddr_unix(path, out);
 }
 

@@ -88,7 +88,7 @@ unsigned rounds(unsigned n)
 uint64_t fresh_seed(const char *what)
 {
 	const char *given = getenv("TOFU_TEST_SEED");
-	uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : tofu_plat_random();
+	uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : os_random();
 
 	printf("%s: TOFU_TEST_SEED=%#" PRIx64 "\n", what, seed);
 	return seed;
@@ -530,7 +530,7 @@ static void vacant_port(char *out, size_t capacity)
 	size_t count;
 
 	do {
-		uint16_t port = (uint16_t)(20000 + tofu_plat_random() % 12000);
+		uint16_t port = (uint16_t)(20000 + os_random() % 12000);
 
 		snprintf(out, capacity, "tcp|127.0.0.1|%u", port);
 		works(tofu_sockaddr_inet("127.0.0.1", port, 0, &at, 1, &count));
