@@ -42,8 +42,8 @@ static void say(enum tofu_opcode opcode)
 	tofu_msg_header(msg)->channel = client;
 	tofu_msg_header(msg)->opcode = (uint8_t)opcode;
 	status = tofu_post(group, &msg, NULL);
-	if (status ==
-	    TOFU_WOULD_BLOCK) /* the queue is full of what the peer does not read: this is one that it missed */
+	/* The queue may be full of what the peer does not read: then this is one that it missed. */
+	if (status == TOFU_WOULD_BLOCK)
 		tofu_msg_put(&msg);
 	else
 		must(status, "cannot send");
