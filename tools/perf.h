@@ -219,7 +219,7 @@ bool tofu_perf_post(struct perf_worker *w, struct perf_line *line);
 /** Only the first failure is told. */
 void tofu_perf_fail(struct perf_client *client, enum tofu_status status, const struct perf_line *line,
                     const char *what);
-/** The same of a connect. */
+/** As tofu_perf_fail(), for a connect that has failed. */
 void tofu_perf_unreachable(struct perf_client *client, enum tofu_status status);
 
 static inline bool tofu_perf_failed(struct perf_client *client)

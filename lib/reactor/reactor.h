@@ -216,7 +216,7 @@ void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);
 /** Take waiting connections, from a link of a listener: its own, or a leg's. */
 void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener, struct tofu_link *link);
-/** What a paused listener waits for may be there again. All of them: a descriptor, a channel or a number is free. */
+/** What this paused listener, or every paused one, waits for may be there again: a descriptor, a channel, a number. */
 void tofu_dial_resume(struct tofu_reactor *r, struct tofu_chan *listener);
 void tofu_dial_resume_all(struct tofu_reactor *r);
 /** The pause is over that was made because the system could not just then. */

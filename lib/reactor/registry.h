@@ -49,7 +49,8 @@ void tofu_registry_number(struct tofu_registry *reg, struct tofu_chan *c);
 void tofu_registry_return(struct tofu_registry *reg, struct tofu_chan *c);
 /** Its number leads nowhere from now on. known: to the application. Before its gate is shut. */
 void tofu_registry_forget(struct tofu_registry *reg, struct tofu_chan *c, bool known);
-/** Any thread: a number that leads nowhere queues up to be used again. True: it is the one that somebody was refused for. */
+/** Any thread: a number that leads nowhere queues up to be used again. True: somebody
+ * was refused a channel because no number was left. */
 bool tofu_registry_release(struct tofu_registry *reg, uint16_t number);
 /** Its slot may be used again. */
 void tofu_registry_free(struct tofu_registry *reg, struct tofu_chan *c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Hardly a frame begins like one of these: its third byte would have an internal bit, or its fourth a status. A TLS record
- * of less than 256 bytes could be a hello, and is taken for one.
+ * A frame does not begin like one of these: its third byte would have an internal bit, or its fourth a status. There is one
+ * exception: a TLS record of less than 256 bytes can look like the header of a hello, and is taken for one.
  */
 
 #include "reactor/stranger.h"

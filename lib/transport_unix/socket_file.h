@@ -19,6 +19,14 @@ struct tofu_socket_file_id {
 	uint64_t number;
 };
 
+/** What a number of the system means if the system is short of something; any other number means otherwise. */
+static inline enum tofu_status tofu_socket_file_shortage(int error, enum tofu_status otherwise)
+{
+	enum tofu_status st = tofu_system_status(error, otherwise);
+
+	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? st : otherwise;
+}
+
 /** What stands at a path. */
 enum tofu_socket_file_state {
 	TOFU_SOCKET_FILE_NONE,  /* nothing */
@@ -28,8 +36,8 @@ enum tofu_socket_file_state {
 
 /**
  * Keep path from others that are about to listen there by this library, so that none sees a socket that is bound but does
- * not listen yet, and takes it for stale. Never waits: TOFU_ADDRESS_IN_USE when another is at it, whether that one succeeds
- * or not. What a stranger can make or hold is not taken for a lock. TOFU_OK with a lock of -1: there is
+ * not listen yet, and takes it for stale. Never waits: TOFU_ADDRESS_IN_USE when another listener is starting there, even if
+ * that one fails afterwards. What a stranger can make or hold is not taken for a lock. TOFU_OK with a lock of -1: there is
  * none to be had here; go on. Other errors: TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED.
  */
 enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock);

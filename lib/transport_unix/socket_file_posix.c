@@ -39,14 +39,6 @@ static size_t directory_len(const char *path)
 	return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* What says that the system is short of something; all else is otherwise. */
-static enum tofu_status shortage(int error, enum tofu_status otherwise)
-{
-	enum tofu_status st = tofu_system_status(error, otherwise);
-
-	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? st : otherwise;
-}
-
 /*
  * The lock is a file, empty and the user's alone, that is locked by flock() and removed before that ends. One that is not
  * like this has been put there by somebody else, and is left alone.
@@ -122,7 +114,7 @@ enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock)
 		if (fd < 0 && errno == EAGAIN)
 			continue;
 		if (fd < 0)
-			return shortage(errno, TOFU_OK);
+			return tofu_socket_file_shortage(errno, TOFU_OK);
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			if (errno != EWOULDBLOCK) {
 				unlink(name);
@@ -184,7 +176,7 @@ enum tofu_status tofu_socket_file_probe(const struct tofu_sockaddr *at, intptr_t
 		*state = TOFU_SOCKET_FILE_STALE;
 	if (error == ENOENT)
 		*state = TOFU_SOCKET_FILE_NONE;
-	return shortage(error, TOFU_OK);
+	return tofu_socket_file_shortage(error, TOFU_OK);
 }
 
 enum tofu_status tofu_socket_file_identify(const char *path, struct tofu_socket_file_id *out)

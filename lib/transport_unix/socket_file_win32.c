@@ -87,14 +87,6 @@ static enum tofu_status failure(void)
 	return tofu_system_status((int)GetLastError(), TOFU_LISTEN_FAILED);
 }
 
-/* What says that the system is short of something; all else is otherwise. */
-static enum tofu_status shortage(int error, enum tofu_status otherwise)
-{
-	enum tofu_status st = tofu_system_status(error, otherwise);
-
-	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? st : otherwise;
-}
-
 /* The bytes of path up to its last separator, that included; "C:name" is in a directory, too. */
 static size_t directory_len(const char *path)
 {
@@ -240,7 +232,7 @@ enum tofu_status tofu_socket_file_lock(const char *path, intptr_t *lock)
 	         directory.number, hash);
 	event = CreateEventA(NULL, TRUE, FALSE, name);
 	if (event == NULL)
-		return shortage((int)GetLastError(), TOFU_OK);
+		return tofu_socket_file_shortage((int)GetLastError(), TOFU_OK);
 	if (GetLastError() != ERROR_ALREADY_EXISTS) {
 		*lock = (intptr_t)event;
 		return TOFU_OK;
@@ -336,7 +328,7 @@ enum tofu_status tofu_socket_file_probe(const struct tofu_sockaddr *at, intptr_t
 	error = try_connect(at, probe);
 	if (error == WSAEWOULDBLOCK)
 		return TOFU_WOULD_BLOCK;
-	st = shortage(error, TOFU_OK);
+	st = tofu_socket_file_shortage(error, TOFU_OK);
 	if (st != TOFU_OK)
 		return st;
 	if (error == WSAECONNREFUSED && nothing_at(path))
