@@ -45,7 +45,7 @@ static struct tofu_sockaddr resolve(const struct tofu_transport *t, const char *
 	return all[0];
 }
 
-/* Whether an address in use has a living owner is a question that may take its time. */
+/* Call again for as long as the transport is finding out whether the owner of the address lives. */
 static enum tofu_status listen_at(const struct tofu_transport *t, struct tofu_link *listener,
                                   const struct tofu_sockaddr *at)
 {

@@ -227,8 +227,9 @@ static void unix_close(struct tofu_link *link, enum tofu_close how)
 	struct socket_file *file = link->state;
 	bool removed = true;
 
+	/* In a child of fork() there is nothing to end: no listen is under way at a fork. */
 	if (file != NULL)
-		listen_ended(file, file->path); /* a child of fork() never finds one under way */
+		listen_ended(file, file->path);
 	if (file != NULL && how != TOFU_CLOSE_FORGET)
 		removed = link->handle == TOFU_NO_SOCKET || tofu_socket_file_remove(file->path, &file->id);
 	tofu_socket_close(link->handle, how);
