@@ -171,14 +171,31 @@ void side_down(const struct side *side)
 	works(tofu_group_destroy(s.group));
 }
 
+static bool take_side_of(const tofu_engine *engine, struct side *out)
+{
+	bool found = false;
+
+	tofu_mutex_lock(&sides_lock);
+	for (size_t i = 0; i < sizeof sides / sizeof sides[0] && !found; i++) {
+		found = sides[i].engine == engine;
+		if (found) {
+			*out = sides[i];
+			sides[i] = (struct side){ 0 };
+		}
+	}
+	tofu_mutex_unlock(&sides_lock);
+	return found;
+}
+
 void engine_down(tofu_engine *engine)
 {
+	struct side side;
+
 	if (engine == NULL)
 		return;
 	tofu_engine_destroy(engine);
-	for (size_t i = 0; i < sizeof sides / sizeof sides[0]; i++)
-		if (sides[i].engine == engine)
-			side_down(&sides[i]);
+	while (take_side_of(engine, &side))
+		works(tofu_group_destroy(side.group));
 	tofu_deinit();
 }
 
