@@ -102,6 +102,14 @@ void tofu_msg_put(tofu_msg **msg);
 enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out);
 
 /**
+ * A copy that shares the body with its source, by counting who has it: nobody copies it until one of them changes. For one body to
+ * many channels. Whichever of the messages changes its body gets a copy of its own first; a pointer that
+ * tofu_msg_body_reserve() gave before must not be written to any more. Small bodies, up to 256 bytes, are copied.
+ * Ownership, threads, errors: as tofu_msg_clone(). The messages may then be used by different threads.
+ */
+enum tofu_status tofu_msg_share(tofu_msg *msg, tofu_msg **out);
+
+/**
  * Would tofu_post() take it? All that can be said of a message without an engine; whether its channel is open, and has room, is not
  * in it.
  * Threads: any, one at a time for the message. Blocks: no.
@@ -199,7 +207,7 @@ enum tofu_status tofu_msg_body_append(tofu_msg *msg, const void *data, size_t le
 
 /**
  * Make the body len bytes long and give a pointer to fill them in place. What was there stays, as far as it fits; the rest
- * is undefined until written. The pointer is valid until the body changes. tofu_msg_body_reserve(msg, 0, NULL) clears.
+ * is undefined until written. The pointer is valid until the body changes or is shared. tofu_msg_body_reserve(msg, 0, NULL) clears.
  * Errors: as tofu_msg_body_set(); *out is NULL then.
  */
 enum tofu_status tofu_msg_body_reserve(tofu_msg *msg, size_t len, void **out);

@@ -4,12 +4,17 @@
  * Contents that do not fit move to memory of their own, which grows at least twofold and stays with the message when it
  * is reset; the pool bounds how much of that is kept.
  *
+ * That memory is a block that counts who has it: a body can be shared by several messages, of any thread, each of which only
+ * reads it. One that wants to change its body while others have it takes a block of its own first. Who finds that it is the
+ * only one stays that, for only an owner shares.
+ *
  * What fails leaves the message as it was: memory is had first, then something changes. Messages come from a pool and
  * go back to it; tofu_msg_destroy() is for the pool, and for a message made without one.
  */
 
 #include "message/message.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +25,48 @@ enum { BUF_MAX = 1 << 30 };
 
 _Static_assert(offsetof(struct tofu_msg, small) - offsetof(struct tofu_msg, next) <= TOFU_CACHE_LINE, "one cache line");
 _Static_assert(sizeof(struct tofu_header) == 16, "as the public header says");
+
+struct block {
+	atomic_uint owners;
+	_Alignas(16) unsigned char bytes[];
+};
+
+static struct block *block_of(const struct tofu_store *s)
+{
+	return (struct block *)(void *)(s->data - offsetof(struct block, bytes));
+}
+
+static void store_drop(struct tofu_store *s)
+{
+	if (s->data != NULL && atomic_fetch_sub_explicit(&block_of(s)->owners, 1, memory_order_acq_rel) == 1)
+		free(block_of(s));
+	*s = (struct tofu_store){ 0 };
+}
+
+static bool store_is_shared(const struct tofu_store *s)
+{
+	return s->data != NULL && atomic_load_explicit(&block_of(s)->owners, memory_order_acquire) > 1;
+}
+
+/* One owner more. */
+static struct tofu_store store_share(const struct tofu_store *s)
+{
+	atomic_fetch_add_explicit(&block_of(s)->owners, 1, memory_order_relaxed);
+	return *s;
+}
+
+/* More room; what is in it stays. Only for one that is not shared, or empty. */
+static enum tofu_status store_grow(struct tofu_store *s, uint32_t cap)
+{
+	struct block *block = realloc(s->data != NULL ? block_of(s) : NULL, sizeof *block + cap);
+
+	if (block == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	if (s->data == NULL)
+		atomic_init(&block->owners, 1);
+	*s = (struct tofu_store){ .data = block->bytes, .cap = cap };
+	return TOFU_OK;
+}
 
 struct tofu_msg *tofu_msg_create(struct tofu_holder *holder, uint16_t small_headers_len, uint16_t small_body_len)
 {
@@ -57,9 +104,8 @@ size_t tofu_msg_grown(const struct tofu_msg *m)
 
 void tofu_msg_shrink(struct tofu_msg *m)
 {
-	free(m->grown_headers.data);
-	free(m->grown_body.data);
-	m->grown_headers = m->grown_body = (struct tofu_store){ 0 };
+	store_drop(&m->grown_headers);
+	store_drop(&m->grown_body);
 	m->headers_grown = m->body_grown = false;
 	m->headers_len = m->body_len = 0;
 }
@@ -72,6 +118,10 @@ void tofu_msg_reset(tofu_msg *msg)
 	msg->headers_len = 0;
 	msg->body_len = 0;
 	msg->user = NULL;
+	if (store_is_shared(&msg->grown_body)) {
+		store_drop(&msg->grown_body);
+		msg->body_grown = false;
+	}
 }
 
 void tofu_msg_put(tofu_msg **msg)
@@ -95,22 +145,41 @@ static struct tofu_msg *another_like(const struct tofu_msg *m)
 	return copy;
 }
 
-static enum tofu_status copy_contents(struct tofu_msg *to, const struct tofu_msg *from)
+static enum tofu_status copy_headers(struct tofu_msg *to, const struct tofu_msg *from)
 {
 	enum tofu_status st = tofu_msg_headers_resize(to, from->headers_len);
 
-	if (st == TOFU_OK)
-		st = tofu_msg_body_resize(to, from->body_len);
 	if (st != TOFU_OK)
 		return st;
 	memcpy(tofu_msg_headers_data(to), tofu_msg_headers_data(from), from->headers_len);
-	memcpy(tofu_msg_body_data(to), tofu_msg_body_data(from), from->body_len);
 	to->header = from->header;
 	to->user = from->user;
 	return TOFU_OK;
 }
 
-enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out)
+static enum tofu_status copy_body(struct tofu_msg *to, const struct tofu_msg *from)
+{
+	enum tofu_status st = tofu_msg_body_resize(to, from->body_len);
+
+	if (st == TOFU_OK)
+		memcpy(tofu_msg_body_data(to), tofu_msg_body_data(from), from->body_len);
+	return st;
+}
+
+/* A small one is copied: that costs less. */
+static enum tofu_status share_body(struct tofu_msg *to, const struct tofu_msg *from)
+{
+	if (from->body_len <= to->small_body)
+		return copy_body(to, from);
+	store_drop(&to->grown_body);
+	to->grown_body = store_share(&from->grown_body);
+	to->body_grown = true;
+	to->body_len = from->body_len;
+	return TOFU_OK;
+}
+
+static enum tofu_status another(const tofu_msg *msg, tofu_msg **out,
+                                enum tofu_status (*fill_body)(struct tofu_msg *, const struct tofu_msg *))
 {
 	struct tofu_msg *copy;
 	enum tofu_status st;
@@ -123,13 +192,25 @@ enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out)
 	copy = another_like(msg);
 	if (copy == NULL)
 		return TOFU_ALLOCATION_FAILED;
-	st = copy_contents(copy, msg);
+	st = copy_headers(copy, msg);
+	if (st == TOFU_OK)
+		st = fill_body(copy, msg);
 	if (st != TOFU_OK) {
 		tofu_msg_put(&copy);
 		return st;
 	}
 	*out = copy;
 	return TOFU_OK;
+}
+
+enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out)
+{
+	return another(msg, out, copy_body);
+}
+
+enum tofu_status tofu_msg_share(tofu_msg *msg, tofu_msg **out)
+{
+	return another(msg, out, share_body);
 }
 
 struct tofu_header *tofu_msg_header(tofu_msg *msg)
@@ -158,16 +239,12 @@ static uint32_t grown_cap(uint32_t cap, uint32_t need)
 static enum tofu_status grow(struct tofu_store *store, const unsigned char *small, uint32_t used, uint32_t cap,
                              size_t len)
 {
-	unsigned char *data;
+	bool first = store->data == NULL;
+	enum tofu_status st = store_grow(store, grown_cap(cap, (uint32_t)len));
 
-	cap = grown_cap(cap, (uint32_t)len);
-	data = realloc(store->data, cap);
-	if (data == NULL)
-		return TOFU_ALLOCATION_FAILED;
-	if (store->data == NULL)
-		memcpy(data, small, used);
-	*store = (struct tofu_store){ .data = data, .cap = cap };
-	return TOFU_OK;
+	if (st == TOFU_OK && first)
+		memcpy(store->data, small, used);
+	return st;
 }
 
 enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len)
@@ -187,13 +264,39 @@ enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len)
 	return TOFU_OK;
 }
 
+/* Others have the body's block, too, and it is going to be changed: have one of its own with room for len bytes, the first `keep`
+ * as they are; or none, if they fit into the message. */
+static enum tofu_status part_body(struct tofu_msg *m, size_t len, size_t keep)
+{
+	struct tofu_store own = { 0 };
+	unsigned char *to = m->small;
+
+	if (len > m->small_body) {
+		enum tofu_status st = store_grow(&own, (uint32_t)len);
+
+		if (st != TOFU_OK)
+			return st;
+		to = own.data;
+	}
+	memcpy(to, m->grown_body.data, keep);
+	store_drop(&m->grown_body);
+	m->grown_body = own;
+	m->body_grown = own.data != NULL;
+	return TOFU_OK;
+}
+
 enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len)
 {
 	uint32_t cap = body_cap(m);
 
 	if (len > BUF_MAX)
 		return TOFU_INVALID_BODY_LEN;
-	if (len > cap) {
+	if (m->body_grown && store_is_shared(&m->grown_body)) {
+		enum tofu_status st = part_body(m, len, len < m->body_len ? len : m->body_len);
+
+		if (st != TOFU_OK)
+			return st;
+	} else if (len > cap) {
 		enum tofu_status st = grow(&m->grown_body, m->small, m->body_len, cap, len);
 
 		if (st != TOFU_OK)
@@ -216,18 +319,22 @@ static ptrdiff_t offset_in_body(const struct tofu_msg *m, const void *data)
 /* The body becomes its first keep bytes and then len bytes of data. */
 static enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *data, size_t len)
 {
-	ptrdiff_t inside = offset_in_body(m, data);
+	bool shared = m->body_grown && store_is_shared(&m->grown_body);
+	ptrdiff_t inside = shared ? -1 : offset_in_body(m, data);
+	struct tofu_store old = { 0 };
 	enum tofu_status st;
 
 	if (data == NULL && len > 0)
 		return TOFU_NOT_ALLOWED;
 	if (len > BUF_MAX)
 		return TOFU_INVALID_BODY_LEN;
+	if (shared)
+		old = store_share(&m->grown_body); /* data may lie there, and others may let go of it */
 	st = tofu_msg_body_resize(m, keep + len);
-	if (st != TOFU_OK || len == 0)
-		return st;
-	memmove(tofu_msg_body_data(m) + keep, inside >= 0 ? tofu_msg_body_data(m) + inside : data, len);
-	return TOFU_OK;
+	if (st == TOFU_OK && len > 0)
+		memmove(tofu_msg_body_data(m) + keep, inside >= 0 ? tofu_msg_body_data(m) + inside : data, len);
+	store_drop(&old);
+	return st;
 }
 
 enum tofu_status tofu_msg_body_set(tofu_msg *msg, const void *data, size_t len)

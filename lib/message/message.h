@@ -17,7 +17,7 @@
 struct tofu_pool;
 struct tofu_holder; /* pool.h */
 
-/** Where text headers or a body went that did not fit into the message. All zero: they did. */
+/** Where text headers or a body went that did not fit into the message. All zero: they did. data lies in a block (message.c). */
 struct tofu_store {
 	unsigned char *data;
 	uint32_t cap;

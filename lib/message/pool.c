@@ -480,9 +480,10 @@ static void count_freed(struct tofu_pool *pool, size_t bytes)
 /* Make it fit to be kept: empty, and what it grew is within the bound or given up. */
 static void enter(struct tofu_pool *pool, struct tofu_msg *m)
 {
-	size_t grown = tofu_msg_grown(m);
+	size_t grown;
 
-	tofu_msg_reset(m);
+	tofu_msg_reset(m); /* a body that it shares is not its own */
+	grown = tofu_msg_grown(m);
 	if (grown == 0)
 		return;
 	if (grown <= GROWN_MAX &&
