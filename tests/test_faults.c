@@ -282,7 +282,7 @@ START_TEST(an_idle_engine_does_not_wake_up)
 	before = stats_of(p.client.engine);
 	ck_status(tofu_receive(p.client.group, &msg, 5 * TOFU_NS_PER_S), TOFU_TIMEOUT);
 	after = stats_of(p.client.engine);
-	ck_assert_uint_eq(after.wakeups, before.wakeups);
+	ck_assert_uint_le(after.wakeups, before.wakeups + 1); /* its own time-out, if it led */
 	pair_talk(&p);
 	pair_close(&p);
 }

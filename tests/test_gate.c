@@ -77,6 +77,51 @@ START_TEST(lone_message_of_any_size_fits)
 }
 END_TEST
 
+START_TEST(of_several_as_many_enter_as_fit)
+{
+	static const uint32_t bytes[12] = { 900, 50, 60, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+	tofu_gate gate;
+	size_t entered;
+
+	tofu_gate_open(&gate, NUMBER, 0, 0);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes, 2, &small, &entered), TOFU_OK);
+	ck_assert_uint_eq(entered, 2);
+	ck_inside(&gate, 2, 950);
+	ck_assert_uint_eq(atomic_load(&gate) & TOFU_GATE_WAITED, 0);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes + 1, 2, &small, &entered), TOFU_WOULD_BLOCK); /* bytes */
+	ck_assert_uint_eq(entered, 1);
+	ck_inside(&gate, 3, 1000);
+	ck_assert_uint_ne(atomic_load(&gate) & TOFU_GATE_WAITED, 0);
+	ck_assert(tofu_gate_leave(&gate, 3, 1000, &small));
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes, 1, &small, &entered), TOFU_OK);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes + 1, 11, &small, &entered), TOFU_WOULD_BLOCK);
+	ck_assert_uint_eq(entered, 1);
+	ck_assert(tofu_gate_leave(&gate, 2, 950, &small));
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes + 2, 10, &small, &entered), TOFU_OK);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes + 3, 1, &small, &entered), TOFU_WOULD_BLOCK); /* count */
+	ck_assert_uint_eq(entered, 0);
+	ck_inside(&gate, 10, 69);
+}
+END_TEST
+
+START_TEST(of_several_a_lone_first_one_fits_whatever_its_size)
+{
+	static const uint32_t bytes[2] = { 16 + 65535 + 65535, 1 };
+	tofu_gate gate;
+	size_t entered;
+
+	tofu_gate_open(&gate, NUMBER, 0, 0);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes, 2, &small, &entered), TOFU_WOULD_BLOCK);
+	ck_assert_uint_eq(entered, 1);
+	ck_inside(&gate, 1, bytes[0]);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER + 1, bytes, 2, &small, &entered), TOFU_INVALID_CHANNEL_NUMBER);
+	ck_assert_uint_eq(entered, 0);
+	tofu_gate_seal(&gate);
+	ck_status(tofu_gate_enter_some(&gate, NUMBER, bytes, 2, &small, &entered), TOFU_CHANNEL_CLOSED);
+	ck_assert_uint_eq(entered, 0);
+}
+END_TEST
+
 START_TEST(urgent_message_enters_a_full_gate_until_it_cannot_be_counted)
 {
 	static const struct tofu_gate_bounds most = { TOFU_GATE_MESSAGES_MAX, TOFU_GATE_BYTES_MAX };
@@ -396,6 +441,8 @@ static Suite *suite_of_gate(void)
 	tcase_add_test(tc, message_over_the_count_is_refused);
 	tcase_add_test(tc, message_over_the_bytes_is_refused_and_one_that_just_fits_is_not);
 	tcase_add_test(tc, lone_message_of_any_size_fits);
+	tcase_add_test(tc, of_several_as_many_enter_as_fit);
+	tcase_add_test(tc, of_several_a_lone_first_one_fits_whatever_its_size);
 	tcase_add_test(tc, urgent_message_enters_a_full_gate_until_it_cannot_be_counted);
 	tcase_add_test(tc, widest_bounds_with_one_message_too_many_do_not_spill_into_the_count);
 	tcase_add_test(tc, sealed_gate_refuses_and_still_counts_down);

@@ -86,6 +86,34 @@ START_TEST(the_trail_says_where_the_last_messages_lie)
 }
 END_TEST
 
+START_TEST(a_chain_comes_out_where_it_was_put_in)
+{
+	struct tofu_msg *chain[TOFU_AHEAD], *m;
+	uint64_t id = 0;
+
+	(void)tofu_mailbox_post(&box, letter(1));
+	for (size_t i = 0; i < TOFU_AHEAD; i++) {
+		chain[i] = letter(i + 2);
+		chain[i]->next = i > 0 ? chain[i - 1] : NULL;
+	}
+	(void)tofu_mailbox_post_chain(&box, chain[TOFU_AHEAD - 1], chain[0]);
+	(void)tofu_mailbox_post(&box, letter(TOFU_AHEAD + 2));
+	ck_assert_uint_eq(tofu_mailbox_count(&box), TOFU_AHEAD + 2);
+	for (m = atomic_load(&box.messages); m != NULL; m = m->next)
+		ck_assert_ptr_eq(atomic_load(&box.trail[m->header.id - 1]), m);
+	m = tofu_mailbox_take_messages(&box);
+	ck_assert_uint_eq(tofu_mailbox_count(&box), 0);
+	while (m != NULL) {
+		struct tofu_msg *next = m->next;
+
+		ck_assert_uint_eq(m->header.id, ++id);
+		tofu_msg_destroy(m);
+		m = next;
+	}
+	ck_assert_uint_eq(id, TOFU_AHEAD + 2);
+}
+END_TEST
+
 START_TEST(a_message_of_a_batch_knows_one_that_comes_later)
 {
 	static struct tofu_group group; /* zero */
@@ -329,6 +357,7 @@ static Suite *suite_of_mailbox(void)
 	tcase_add_test(tc, empty_mailbox_gives_nothing_and_lets_the_reactor_sleep);
 	tcase_add_test(tc, messages_come_out_oldest_first_and_all_at_once);
 	tcase_add_test(tc, the_trail_says_where_the_last_messages_lie);
+	tcase_add_test(tc, a_chain_comes_out_where_it_was_put_in);
 	tcase_add_test(tc, a_message_of_a_batch_knows_one_that_comes_later);
 	tcase_add_test(tc, commands_come_out_oldest_first_and_apart_from_messages);
 	tcase_add_test(tc, refilled_is_noted_once_however_often_it_was_said);

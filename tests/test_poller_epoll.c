@@ -163,6 +163,39 @@ static void stop(void)
 	tofu_deinit();
 }
 
+/* Standing by */
+
+#define A_WHILE_NS (20 * TOFU_NS_PER_MS)
+
+/* Before the while is over? */
+static bool is_woken(void)
+{
+	int64_t begin = tofu_plat_now_ns();
+
+	tofu_poller_stand_by(poller, A_WHILE_NS);
+	return tofu_plat_now_ns() - begin < A_WHILE_NS;
+}
+
+START_TEST(who_stands_by_is_woken_once_where_that_is_asked_for)
+{
+	char byte;
+
+	ck_assert(tofu_poller_can_stand_by(poller));
+	ck_assert(!is_woken()); /* there is something, but nobody has asked */
+	tofu_poller_watch(poller, true);
+	ck_assert(is_woken());
+	ck_assert(!is_woken());
+	tofu_poller_watch(poller, true);
+	tofu_poller_watch(poller, false);
+	ck_assert(!is_woken());
+	ck_assert_uint_eq(sockets_receive(ends[0], &byte, 1), 1);
+	tofu_poller_watch(poller, true);
+	ck_assert(!is_woken()); /* there is nothing */
+	tofu_poller_wake(poller);
+	ck_assert(is_woken());
+}
+END_TEST
+
 /* The kernel says no to create */
 
 START_TEST(create_without_descriptors_gives_limit_reached_and_leaves_nothing)
@@ -476,6 +509,7 @@ static void add_own(Suite *s)
 	tcase_add_test(tc, pausing_and_resuming_asks_the_kernel_for_no_memory);
 	tcase_add_test(tc, a_dead_connection_that_wants_nothing_costs_one_look_and_no_more);
 	tcase_add_test(tc, the_dead_that_want_nothing_do_not_hide_the_living);
+	tcase_add_test(tc, who_stands_by_is_woken_once_where_that_is_asked_for);
 	tcase_add_test(tc, destroy_in_a_child_leaves_the_set_of_the_parent_alone);
 	suite_add_tcase(s, tc);
 }

@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/** An engine: one I/O thread, a message pool, up to 65534 channels. */
+/** An engine: an I/O thread, unless the callers do its work; a message pool; up to 65534 channels. */
 typedef struct tofu_engine tofu_engine;
 
 /** An application's mailbox onto an engine: it posts messages and receives messages. */
@@ -41,10 +41,24 @@ enum tofu_poller_kind {
 	TOFU_POLLER_AFD = 3
 };
 
+/**
+ * Who does the I/O of an engine.
+ * TOFU_IO_THREAD: a thread of the engine's own. A thread of the application that waits for messages does it instead, for as long
+ * as it waits and no other does, where the engine waits with epoll: that saves handing each message from thread to thread. A
+ * thread that waits needs 32 KiB of stack.
+ */
+enum tofu_io {
+	TOFU_IO_THREAD = 0,
+	TOFU_IO_CALLER = 1,     /* the threads that wait in it: see tofu_engine_run() */
+	TOFU_IO_THREAD_ONLY = 2 /* the engine's own thread, always */
+};
+
 enum tofu_log_level { TOFU_LOG_ERROR = 0, TOFU_LOG_WARNING = 1, TOFU_LOG_INFO = 2 };
 
 /**
- * Called with one line, no newline, text owned by the engine until it returns. On the engine's thread, under no lock, so that
+ * Called with one line, no newline, text owned by the engine until it returns. On the thread that does the engine's work: its
+ * own, or, unless TOFU_IO_THREAD_ONLY is chosen, one that is in tofu_receive(), tofu_receive_many(), tofu_group_drain(),
+ * tofu_engine_run(), tofu_group_destroy() or tofu_engine_destroy(). Under no lock, so that
  * it may take locks that are held over a fork(), and may fork. It should return soon, since I/O waits for it, and must not
  * call back into the engine. Lines come in their order, when the engine is about to wait or to end; a notice of the same event
  * may come before. Of many lines at once the first 4 KiB are told, then one that says how many there were beyond; so it is
@@ -70,6 +84,7 @@ struct tofu_options {
 	uint32_t channel_share_percent; /* messages of one channel that the application has not put back or posted: at most
 	                                   so much of what is free in the pool, then it is not read; default 100, most 100000 */
 	uint32_t bye_timeout_ms;       /* for the answer to a ByeRequest; default: handshake_timeout_ms */
+	enum tofu_io io;               /* who does the I/O; default TOFU_IO_THREAD */
 };
 /* clang-format on */
 
@@ -82,7 +97,7 @@ struct tofu_options {
 void tofu_options_init(struct tofu_options *options, size_t size);
 
 /**
- * Start an engine and its thread. options may be NULL (all defaults); it is copied.
+ * Start an engine, and its thread if it is to have one. options may be NULL (all defaults); it is copied.
  * Ownership: *out is the caller's, for tofu_engine_destroy(); NULL on failure.
  * Threads:   any. Blocks: no longer than it takes to start a thread.
  * Errors:    TOFU_NOT_INITIALIZED (no tofu_init()), TOFU_NOT_ALLOWED (out NULL, size less than its own field, a field out of range),
@@ -115,6 +130,37 @@ void tofu_engine_destroy(tofu_engine *engine);
  */
 enum tofu_status tofu_engine_register(tofu_engine *engine, const struct tofu_transport *transport);
 
+/**
+ * An engine with TOFU_IO_CALLER has no thread: nothing happens in it unless the application calls. These calls do its work, for
+ * all of its groups and channels, while they wait: tofu_receive() and tofu_receive_many(), also with a time-out of 0;
+ * tofu_group_drain(); tofu_group_destroy(); and tofu_engine_run(). A program that is not in one of them for some time keeps
+ * its peers waiting, and misses time-outs. tofu_post() and tofu_post_many() write by themselves what they can, except for
+ * messages that follow another one within 10 microseconds: those are gathered, until there are 256 of them, or for the next
+ * of those calls. One thread at a time does the work; others that call meanwhile sleep until there is something for them, or
+ * until it is their turn to do it. Any thread may post, and is heard.
+ */
+
+/**
+ * Work for an engine with TOFU_IO_CALLER until something has happened, for any group: messages may wait in tofu_receive()
+ * then. tofu_group_interrupt(), of any group, ends it as well.
+ * Threads: any. Blocks: up to timeout_ns nanoseconds; 0: not at all; -1: for ever.
+ * Errors:  TOFU_TIMEOUT (nothing happened), TOFU_NOT_ALLOWED (NULL, an engine with a thread, or in a child after fork()).
+ */
+enum tofu_status tofu_engine_run(tofu_engine *engine, int64_t timeout_ns);
+
+/**
+ * For a foreign loop, with TOFU_IO_CALLER: wait until *out is readable, or until as many nanoseconds have passed as
+ * tofu_engine_timeout() says; then call tofu_engine_run() with a time-out of 0, and receive what there is in each group. Ask for
+ * the time-out anew before each wait, after the last call of this engine. Do nothing with *out but wait.
+ * tofu_engine_timeout(): -1 if no timer runs; also for what tofu_engine_run() does not allow.
+ * Ownership: *out is the engine's, valid until that is destroyed: a descriptor.
+ * Threads:   any. Blocks: for as long as another thread is at the engine's work and does not wait.
+ * Errors:    TOFU_NOT_SUPPORTED (what the engine waits with cannot be waited on: TOFU_POLLER_POLL, and all of Windows),
+ *            TOFU_NOT_ALLOWED (NULL, an engine with a thread, or in a child after fork()).
+ */
+enum tofu_status tofu_engine_pollable(tofu_engine *engine, intptr_t *out);
+int64_t tofu_engine_timeout(tofu_engine *engine);
+
 /** Counters of an engine since it was created, and what it holds now. Grows at its end only. */
 /* clang-format off */
 struct tofu_stats {
@@ -125,7 +171,7 @@ struct tofu_stats {
 	uint64_t bytes_received;
 	uint64_t messages_returned;  /* accepted, but given back unsent */
 	uint64_t frames_refused;     /* protocol violations */
-	uint64_t wakeups;            /* how often the engine's thread came back from waiting */
+	uint64_t wakeups;            /* how often a wait for events has ended */
 	uint64_t polls_for_reading;  /* per wait, the connections whose readability was asked for, added up */
 	uint64_t sends;              /* calls of a transport's send: with sockets, system calls that write */
 	uint64_t receives;           /* the same for receive */
@@ -189,6 +235,15 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
 enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header *out_or_null);
 
 /**
+ * Post several messages, as tofu_post() does one after the other, for less: in order, up to the first that is refused.
+ * *posted, unless NULL, is how many were accepted.
+ * Ownership: those are the engine's, and their pointers in msgs NULL. The others are still the caller's, unchanged.
+ * Threads:   any, at the same time. Blocks: no.
+ * Errors:    of tofu_post(), for the first that is refused; TOFU_NOT_ALLOWED (msgs NULL).
+ */
+enum tofu_status tofu_post_many(tofu_group *group, tofu_msg **msgs, size_t count, size_t *posted);
+
+/**
  * Take the next message: a peer's, a notice of the engine (origin engine, status set), or an update of another thread
  * (status receiver_update). The last word on a channel is a Signal of status channel_closed with the id of
  * its HelloRequest or WelcomeRequest. The field reason of its header, 0 in all other messages, is the status that ended the
@@ -201,6 +256,15 @@ enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header
  *            a child after fork()).
  */
 enum tofu_status tofu_receive(tofu_group *group, tofu_msg **out, int64_t timeout_ns);
+
+/**
+ * Take up to capacity messages, in their order, as many as there are at once; wait only for the first.
+ * Ownership: out[0] to out[*count - 1] are the caller's. *count is 0 on failure, and out[0] NULL.
+ * Threads:   one at a time per group, tofu_receive() included. Blocks: as tofu_receive().
+ * Errors:    of tofu_receive(); TOFU_NOT_ALLOWED (capacity 0, or out or count NULL).
+ */
+enum tofu_status tofu_receive_many(tofu_group *group, tofu_msg **out, size_t capacity, size_t *count,
+                                   int64_t timeout_ns);
 
 /**
  * Interrupt receiving: the tofu_receive() that waits, or else the next one, returns TOFU_INTERRUPTED, whatever there is to be

@@ -385,7 +385,7 @@ static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_list_remove(&c->of_group);
 	tofu_chan_move(r, c, TOFU_CHAN_CLOSED);
 	tofu_list_append(&r->graves, &c->grave);
-	tofu_reactor_group_ended(g);
+	tofu_reactor_group_ended(r, g);
 }
 
 /* Whoever has sent a frame is a peer, whatever comes next. */

@@ -45,7 +45,8 @@ static enum tofu_status effective_options(const struct tofu_options *from, struc
 		memcpy(o, from, from->size < sizeof *o ? from->size : sizeof *o);
 	}
 	o->size = sizeof *o;
-	valid = fill_in(&o->pool_initial, 1024, 1u << 20);
+	valid = o->io == TOFU_IO_THREAD || o->io == TOFU_IO_CALLER || o->io == TOFU_IO_THREAD_ONLY;
+	valid = fill_in(&o->pool_initial, 1024, 1u << 20) && valid;
 	valid = fill_in(&o->pool_max, 4096, 1u << 20) && valid;
 	valid = fill_in(&o->max_channels, TOFU_CHANNEL_MAX, TOFU_CHANNEL_MAX) && valid;
 	valid = fill_in(&o->send_queue_max, 1024, TOFU_GATE_MESSAGES_MAX) && valid;
@@ -75,7 +76,8 @@ void tofu_options_init(struct tofu_options *options, size_t size)
 
 void tofu_engine_wake(struct tofu_engine *e)
 {
-	tofu_poller_wake(e->reactor.poller);
+	if (tofu_lead_is_watched(&e->reactor))
+		tofu_poller_wake(e->reactor.poller);
 }
 
 void tofu_engine_refilled(struct tofu_engine *e)
@@ -100,11 +102,6 @@ static enum tofu_status init_lock(struct tofu_engine *e)
 {
 	enum tofu_status status = tofu_mutex_init(&e->lock);
 
-	if (status != TOFU_OK)
-		return status;
-	status = tofu_cond_init(&e->answered);
-	if (status != TOFU_OK)
-		tofu_mutex_fini(&e->lock);
 	e->has_lock = status == TOFU_OK;
 	return status;
 }
@@ -209,10 +206,8 @@ void tofu_engine_destroy(tofu_engine *e)
 	tofu_pool_destroy(e->pool); /* first: a message that comes back meanwhile wakes the reactor's poller */
 	tofu_reactor_fini(&e->reactor);
 	tofu_registry_fini(&e->registry);
-	if (e->has_lock && !inert) {
-		tofu_cond_fini(&e->answered);
+	if (e->has_lock)
 		tofu_mutex_fini(&e->lock);
-	}
 	free(e);
 	tofu_plat_release();
 }
@@ -271,31 +266,8 @@ enum tofu_status tofu_msg_get(tofu_engine *e, enum tofu_alloc from, tofu_msg **o
 	return tofu_pool_get(e->pool, from, out);
 }
 
-void tofu_engine_errand(struct tofu_engine *e, struct tofu_errand *errand,
-                        void (*run)(struct tofu_engine *, struct tofu_command *))
-{
-	errand->command.run = run;
-	errand->command.drop = NULL; /* it lies on a stack */
-	errand->done = false;
-	if (tofu_mailbox_command(&e->mailbox, &errand->command))
-		tofu_engine_wake(e);
-	tofu_mutex_lock(&e->lock);
-	while (!errand->done)
-		(void)tofu_cond_wait_until(&e->answered, &e->lock, TOFU_FOREVER);
-	tofu_mutex_unlock(&e->lock);
-}
-
-void tofu_engine_errand_done(struct tofu_engine *e, struct tofu_errand *errand)
-{
-	tofu_mutex_lock(&e->lock);
-	errand->done = true;
-	tofu_cond_broadcast(&e->answered);
-	tofu_mutex_unlock(&e->lock);
-}
-
 enum tofu_status tofu_group_create(tofu_engine *e, tofu_group **out)
 {
-	struct tofu_errand errand = { 0 };
 	enum tofu_status status;
 
 	if (out != NULL)
@@ -304,12 +276,10 @@ enum tofu_status tofu_group_create(tofu_engine *e, tofu_group **out)
 		return TOFU_NOT_ALLOWED;
 	if (atomic_load(&e->stopping))
 		return TOFU_SHUTDOWN_STARTED;
-	status = tofu_group_make(e, &errand.group);
-	if (status != TOFU_OK)
-		return status;
-	tofu_engine_errand(e, &errand, tofu_reactor_add_group);
-	*out = errand.group;
-	return TOFU_OK;
+	status = tofu_group_make(e, out);
+	if (status == TOFU_OK)
+		tofu_reactor_add_group(&e->reactor, *out);
+	return status;
 }
 
 enum tofu_status tofu_group_destroy(tofu_group *g)

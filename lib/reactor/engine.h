@@ -31,19 +31,11 @@ struct tofu_engine {
 	struct tofu_mailbox mailbox;
 	struct tofu_registry registry;
 	struct tofu_resolver *resolver;
-	struct tofu_mutex lock; /* registering, and answers to commands */
-	struct tofu_cond answered;
+	struct tofu_mutex lock; /* registering */
 	bool has_lock;
 	const struct tofu_transport *transports[TOFU_TRANSPORTS_MAX];
 	atomic_size_t transport_count;
 	struct tofu_reactor reactor;
-};
-
-/** A command whose sender waits for it. */
-struct tofu_errand {
-	struct tofu_command command;
-	struct tofu_group *group;
-	bool done;
 };
 
 /** Is the caller in a child that was forked after this was created? */
@@ -55,16 +47,12 @@ static inline bool tofu_engine_inert(const struct tofu_engine *e)
 /** From now on fork() finds it in one piece. fork.c */
 void tofu_engine_watch_fork(struct tofu_engine *e);
 
+/** If somebody waits for events, that wait ends. Of a signal handler, too. */
 void tofu_engine_wake(struct tofu_engine *e);
 /** Any thread: there may be a message, or a channel, for who waits for one. */
 void tofu_engine_refilled(struct tofu_engine *e);
 /** Any thread: the last word on a number was received, or nobody will receive it. */
 void tofu_engine_release_number(struct tofu_engine *e, uint16_t number);
-/** Any thread but the reactor's: have run done there, and wait for it. */
-void tofu_engine_errand(struct tofu_engine *e, struct tofu_errand *errand,
-                        void (*run)(struct tofu_engine *, struct tofu_command *));
-/** Reactor: it is done. */
-void tofu_engine_errand_done(struct tofu_engine *e, struct tofu_errand *errand);
 /** The transport of a scheme, or NULL. Any thread. */
 const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme);
 

@@ -38,6 +38,7 @@ static void hold(struct tofu_fork_watch *w)
 	e->held = true;
 	tofu_reactor_hold_turn(&e->reactor);
 	each_group(&e->reactor, tofu_mutex_lock);
+	tofu_mutex_lock(&e->reactor.lead.lock); /* after those: who waits in a group takes it with the group's */
 	tofu_mutex_lock(&e->lock);
 	tofu_mutex_lock(&e->registry.lock);
 	tofu_resolver_hold(e->resolver);
@@ -62,6 +63,7 @@ static void go_on(struct tofu_fork_watch *w)
 	tofu_resolver_go_on(e->resolver);
 	tofu_mutex_unlock(&e->registry.lock);
 	tofu_mutex_unlock(&e->lock);
+	tofu_mutex_unlock(&e->reactor.lead.lock);
 	each_group(&e->reactor, tofu_mutex_unlock);
 	tofu_reactor_give_turn_back(&e->reactor);
 }

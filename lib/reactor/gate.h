@@ -97,6 +97,38 @@ static inline enum tofu_status tofu_gate_enter(tofu_gate *gate, uint16_t number,
 	return status;
 }
 
+/** How many of n messages, so many bytes each, there is room for; *load is theirs. */
+static inline size_t tofu_gate_fit(uint64_t g, const uint32_t *bytes, size_t n, const struct tofu_gate_bounds *bounds,
+                                   uint64_t *load)
+{
+	size_t fit = 0;
+
+	*load = 0;
+	while (fit < n && tofu_gate_has_room(g + *load, bytes[fit], bounds, false))
+		*load += tofu_gate_load(1, bytes[fit++]);
+	return fit;
+}
+
+/** The same as tofu_gate_enter() for n messages in one go. *entered: so many are counted in, whatever the status. */
+static inline enum tofu_status tofu_gate_enter_some(tofu_gate *gate, uint16_t number, const uint32_t *bytes, size_t n,
+                                                    const struct tofu_gate_bounds *bounds, size_t *entered)
+{
+	uint64_t g = atomic_load(gate);
+	uint64_t load;
+	size_t fit;
+
+	*entered = 0;
+	do {
+		if (tofu_gate_number(g) != number)
+			return TOFU_INVALID_CHANNEL_NUMBER;
+		if ((g & TOFU_GATE_SEALED) != 0)
+			return TOFU_CHANNEL_CLOSED;
+		fit = tofu_gate_fit(g, bytes, n, bounds, &load);
+	} while (!atomic_compare_exchange_weak(gate, &g, (g + load) | (fit < n ? TOFU_GATE_WAITED : 0)));
+	*entered = fit;
+	return fit < n ? TOFU_WOULD_BLOCK : TOFU_OK;
+}
+
 /** Reactor: that much is written or given back. True: someone waited, and half of the room is free again: say so. */
 static inline bool tofu_gate_leave(tofu_gate *gate, uint32_t messages, uint32_t bytes,
                                    const struct tofu_gate_bounds *bounds)

@@ -17,17 +17,11 @@ static bool is_inherited(const struct tofu_group *g)
 	return g->generation != tofu_plat_fork_generation();
 }
 
-/* NULL: there is none any more. It does not end while it is looked at, but see tofu_group_leave(). */
-static struct tofu_engine *engine_of(const struct tofu_group *g)
-{
-	return atomic_load_explicit(&g->engine, memory_order_relaxed);
-}
-
 /* It is received, or nobody will. If it is a last word, which alone has a reason, the number may come to mean something else. */
 static void release_number(const struct tofu_group *g, const struct tofu_msg *m)
 {
 	if (m->header.reason != TOFU_OK)
-		tofu_engine_release_number(engine_of(g), m->header.channel);
+		tofu_engine_release_number(tofu_group_engine(g), m->header.channel);
 }
 
 enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out)
@@ -113,12 +107,40 @@ void tofu_group_deliver(struct tofu_group *g)
 		tofu_cond_broadcast(&g->settling);
 }
 
+void tofu_group_call(struct tofu_group *g)
+{
+	tofu_mutex_lock(&g->lock);
+	tofu_cond_broadcast(&g->arrived);
+	tofu_cond_broadcast(&g->settling);
+	tofu_mutex_unlock(&g->lock);
+}
+
+bool tofu_group_is_waited_in(struct tofu_group *g)
+{
+	bool waited_in;
+
+	tofu_mutex_lock(&g->lock);
+	waited_in = g->inside > 0;
+	tofu_mutex_unlock(&g->lock);
+	return waited_in;
+}
+
+/* With the lock: another thread has changed something that a thread of this group may wait for in the poller. */
+static void call_leader(struct tofu_group *g)
+{
+	struct tofu_engine *e = tofu_group_engine(g);
+
+	if (g->leads > 0 && e != NULL && tofu_mailbox_interrupt(&e->mailbox))
+		tofu_engine_wake(e);
+}
+
 void tofu_group_shut(struct tofu_group *g)
 {
 	tofu_mutex_lock(&g->lock);
 	g->closed = true;
 	tofu_cond_broadcast(&g->arrived);
 	tofu_cond_broadcast(&g->settling);
+	call_leader(g);
 	while (g->inside > 0)
 		(void)tofu_cond_wait_until(&g->settling, &g->lock, TOFU_FOREVER);
 	tofu_mutex_unlock(&g->lock);
@@ -133,15 +155,15 @@ void tofu_group_leave(struct tofu_group *g)
 	struct tofu_engine *e;
 
 	tofu_mutex_lock(&g->lock);
-	e = engine_of(g);
+	e = tofu_group_engine(g);
 	if (e != NULL && tofu_mailbox_command(&e->mailbox, &g->end))
 		tofu_engine_wake(e);
 	while (!g->ended)
-		(void)tofu_cond_wait_until(&g->settling, &g->lock, TOFU_FOREVER);
+		(void)tofu_group_wait(g, &g->settling, TOFU_FOREVER);
 	tofu_mutex_unlock(&g->lock);
 }
 
-void tofu_group_ended(struct tofu_group *g)
+void tofu_group_ended(struct tofu_reactor *r, struct tofu_group *g)
 {
 	const struct tofu_msg_queue *unread[] = { &g->taken, &g->inbox, &g->batch }; /* the oldest first */
 
@@ -149,6 +171,7 @@ void tofu_group_ended(struct tofu_group *g)
 		for (const struct tofu_msg *m = unread[i]->head; m != NULL; m = m->next)
 			release_number(g, m);
 	tofu_mutex_lock(&g->lock);
+	tofu_group_follows_no_more(r, g);
 	g->ended = true;
 	tofu_cond_broadcast(&g->settling);
 	tofu_mutex_unlock(&g->lock);
@@ -168,6 +191,7 @@ void tofu_group_part(struct tofu_group *g)
 	inbox = g->inbox;
 	g->inbox = (struct tofu_msg_queue){ 0 };
 	atomic_store_explicit(&g->engine, NULL, memory_order_relaxed);
+	g->follows = 0;
 	g->closed = true;
 	g->ended = true;
 	atomic_store(&g->interrupted, true); /* also where messages are left that were taken */
@@ -200,7 +224,7 @@ enum tofu_status tofu_group_interrupt(tofu_group *g)
 
 	if (g == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
-	e = engine_of(g);
+	e = tofu_group_engine(g);
 	if (e == NULL)
 		return TOFU_SHUTDOWN_STARTED;
 	atomic_store(&g->interrupted, true);
@@ -220,14 +244,22 @@ void tofu_group_pass_on_interrupt(struct tofu_group *g)
 	tofu_mutex_unlock(&g->lock);
 }
 
+/* With the lock. Without time to wait, an engine that has no thread is still to be looked at once. */
+static bool may_wait(const struct tofu_group *g, int64_t timeout_ns)
+{
+	const struct tofu_engine *e = tofu_group_engine(g);
+
+	return timeout_ns != 0 || (e != NULL && e->options.io == TOFU_IO_CALLER);
+}
+
 /* With the lock: wait until there is something in the inbox. */
 static enum tofu_status await(struct tofu_group *g, int64_t timeout_ns)
 {
 	int64_t deadline = tofu_plat_deadline(timeout_ns);
-	bool in_time = timeout_ns != 0;
+	bool in_time = may_wait(g, timeout_ns);
 
 	while (g->inbox.head == NULL && !g->closed && !atomic_load(&g->interrupted) && in_time)
-		in_time = tofu_cond_wait_until(&g->arrived, &g->lock, deadline);
+		in_time = tofu_group_wait(g, &g->arrived, deadline);
 	if (g->closed)
 		return TOFU_SHUTDOWN_STARTED;
 	if (atomic_load(&g->interrupted)) {
@@ -276,6 +308,19 @@ static enum tofu_status receive_batch(struct tofu_group *g, tofu_msg **out, int6
 	return status;
 }
 
+/* The receiving thread only: it has taken some, perhaps the last. */
+static void took(struct tofu_group *g)
+{
+	if (g->taken.head != NULL)
+		return;
+	atomic_store(&g->left, false);
+	if (atomic_load(&g->has_pollable)) {
+		tofu_mutex_lock(&g->lock);
+		clear_if_empty(g);
+		tofu_mutex_unlock(&g->lock);
+	}
+}
+
 enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 {
 	if (out != NULL)
@@ -285,14 +330,26 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 	if (g->taken.head == NULL || atomic_load_explicit(&g->interrupted, memory_order_relaxed))
 		return receive_batch(g, out, timeout_ns);
 	*out = take_one(g);
-	if (g->taken.head == NULL) {
-		atomic_store(&g->left, false);
-		if (atomic_load(&g->has_pollable)) {
-			tofu_mutex_lock(&g->lock);
-			clear_if_empty(g);
-			tofu_mutex_unlock(&g->lock);
-		}
-	}
+	took(g);
+	return TOFU_OK;
+}
+
+enum tofu_status tofu_receive_many(tofu_group *g, tofu_msg **out, size_t capacity, size_t *count, int64_t timeout_ns)
+{
+	enum tofu_status status;
+	size_t n = 1;
+
+	if (count != NULL)
+		*count = 0;
+	if (g == NULL || out == NULL || capacity == 0 || count == NULL)
+		return TOFU_NOT_ALLOWED;
+	status = tofu_receive(g, out, timeout_ns);
+	if (status != TOFU_OK)
+		return status;
+	while (n < capacity && g->taken.head != NULL)
+		out[n++] = take_one(g);
+	took(g);
+	*count = n;
 	return TOFU_OK;
 }
 
@@ -332,7 +389,7 @@ enum tofu_status tofu_update_receiver(tofu_group *g, tofu_msg **msg)
 
 	if (g == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
-	e = engine_of(g);
+	e = tofu_group_engine(g);
 	if (e == NULL)
 		return TOFU_SHUTDOWN_STARTED;
 	if (m == NULL) {
@@ -352,8 +409,10 @@ enum tofu_status tofu_update_receiver(tofu_group *g, tofu_msg **msg)
 		m->header.status = TOFU_RECEIVER_UPDATE;
 		m->header.reason = TOFU_OK;
 		tofu_msg_queue_push(&g->inbox, m);
-		if (was_empty && g->inside > 0)
+		if (was_empty && g->inside > 0) {
 			tofu_cond_broadcast(&g->arrived);
+			call_leader(g);
+		}
 		if (was_empty && atomic_load(&g->has_pollable))
 			tofu_event_raise(&g->pollable);
 	}
@@ -378,17 +437,18 @@ static bool under_way(struct tofu_group *g)
 enum tofu_status tofu_group_drain(tofu_group *g, int64_t timeout_ns)
 {
 	int64_t deadline = tofu_plat_deadline(timeout_ns);
-	bool in_time = timeout_ns != 0;
 	enum tofu_status status = TOFU_OK;
+	bool in_time;
 
 	if (g == NULL || is_inherited(g))
 		return TOFU_NOT_ALLOWED;
-	if (engine_of(g) == NULL)
+	if (tofu_group_engine(g) == NULL)
 		return TOFU_SHUTDOWN_STARTED;
 	tofu_mutex_lock(&g->lock);
 	g->inside++;
+	in_time = may_wait(g, timeout_ns);
 	while (under_way(g) && !g->closed && in_time)
-		in_time = tofu_cond_wait_until(&g->settling, &g->lock, deadline);
+		in_time = tofu_group_wait(g, &g->settling, deadline);
 	if (under_way(g))
 		status = g->closed ? TOFU_SHUTDOWN_STARTED : TOFU_TIMEOUT;
 	leave(g);

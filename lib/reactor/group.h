@@ -21,16 +21,19 @@
 #include "reactor/mailbox.h"
 
 struct tofu_engine;
+struct tofu_reactor;
 
 struct tofu_group {
 	struct tofu_engine *_Atomic engine; /* NULL: it has ended; written under the lock */
 	unsigned generation;                /* of fork() */
 
-	struct tofu_mutex lock; /* the next seven */
+	struct tofu_mutex lock; /* the next nine */
 	struct tofu_cond arrived;
 	struct tofu_cond settling;
 	struct tofu_msg_queue inbox;
 	unsigned inside;         /* threads that wait in it */
+	unsigned leads;          /* of those, who run the turns (drive.h) */
+	unsigned follows;        /* ... and who would, counted there as well */
 	bool closed;             /* nothing arrives any more */
 	bool ended;              /* the engine has let go of it */
 	struct tofu_command end; /* asks the engine to */
@@ -60,6 +63,12 @@ struct tofu_group {
 	struct tofu_list of_reactor;
 };
 
+/** NULL: there is none any more. It does not end while it is looked at, but see tofu_group_leave(). */
+static inline struct tofu_engine *tofu_group_engine(const struct tofu_group *g)
+{
+	return atomic_load_explicit(&g->engine, memory_order_relaxed);
+}
+
 enum tofu_status tofu_group_make(struct tofu_engine *engine, struct tofu_group **out);
 void tofu_group_free(struct tofu_group *g);
 
@@ -69,12 +78,16 @@ void tofu_group_collect(struct tofu_group *g, struct tofu_msg *m);
 void tofu_group_deliver(struct tofu_group *g);
 /** Reactor: if a receive is to be interrupted, wake whoever waits. */
 void tofu_group_pass_on_interrupt(struct tofu_group *g);
+/** Does a thread wait in it? */
+bool tofu_group_is_waited_in(struct tofu_group *g);
+/** A thread that waits may lead now (drive.h): have all look. */
+void tofu_group_call(struct tofu_group *g);
 /** Nothing arrives any more; waiting threads leave, and when this returns they have. */
 void tofu_group_shut(struct tofu_group *g);
 /** Have the engine end the group's channels and let go of it, unless it has ended by itself; returns when that is done. */
 void tofu_group_leave(struct tofu_group *g);
 /** Reactor: the engine lets go of it, and of what was not received; whoever destroys it may free it from here on. */
-void tofu_group_ended(struct tofu_group *g);
+void tofu_group_ended(struct tofu_reactor *r, struct tofu_group *g);
 /** The engine ends, and is nobody's any more: let go of a group that may live on. */
 void tofu_group_part(struct tofu_group *g);
 

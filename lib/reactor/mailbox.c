@@ -25,15 +25,40 @@ static void note(struct tofu_mailbox *box, struct tofu_msg *m)
 	atomic_store_explicit(&box->trail_end, end + 1, memory_order_relaxed);
 }
 
-bool tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m)
+static bool push(struct tofu_mailbox *box, struct tofu_msg *newest, struct tofu_msg *oldest)
 {
 	struct tofu_msg *top = atomic_load_explicit(&box->messages, memory_order_relaxed);
 
-	note(box, m);
 	do {
-		m->next = top;
-	} while (!atomic_compare_exchange_weak(&box->messages, &top, m));
+		oldest->next = top;
+	} while (!atomic_compare_exchange_weak(&box->messages, &top, newest));
 	return tofu_mailbox_nudge(box);
+}
+
+bool tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m)
+{
+	note(box, m);
+	return push(box, m, m);
+}
+
+/* The trail has the oldest first: as the chain is from the newest on, it is written from its end. */
+static void note_chain(struct tofu_mailbox *box, struct tofu_msg *newest, const struct tofu_msg *oldest)
+{
+	size_t n = 1;
+	size_t end = atomic_load_explicit(&box->trail_end, memory_order_relaxed);
+
+	for (const struct tofu_msg *m = newest; m != oldest; m = m->next)
+		n++;
+	end += n;
+	atomic_store_explicit(&box->trail_end, end, memory_order_relaxed);
+	for (struct tofu_msg *m = newest; n > 0; n--, m = m->next)
+		atomic_store_explicit(&box->trail[--end % TOFU_TRAIL], m, memory_order_relaxed);
+}
+
+bool tofu_mailbox_post_chain(struct tofu_mailbox *box, struct tofu_msg *newest, struct tofu_msg *oldest)
+{
+	note_chain(box, newest, oldest);
+	return push(box, newest, oldest);
 }
 
 bool tofu_mailbox_command(struct tofu_mailbox *box, struct tofu_command *command)
@@ -64,6 +89,7 @@ struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box)
 	struct tofu_msg *oldest = NULL;
 	size_t at = atomic_load_explicit(&box->trail_end, memory_order_relaxed) - TOFU_AHEAD;
 
+	box->trail_taken = at + TOFU_AHEAD;
 	if (atomic_load_explicit(&box->messages, memory_order_relaxed) != NULL)
 		newest = atomic_exchange(&box->messages, NULL);
 	while (newest != NULL) {
@@ -75,6 +101,11 @@ struct tofu_msg *tofu_mailbox_take_messages(struct tofu_mailbox *box)
 		newest = next;
 	}
 	return oldest;
+}
+
+size_t tofu_mailbox_count(const struct tofu_mailbox *box)
+{
+	return atomic_load_explicit(&box->trail_end, memory_order_relaxed) - box->trail_taken;
 }
 
 struct tofu_command *tofu_mailbox_take_commands(struct tofu_mailbox *box)

@@ -30,16 +30,19 @@ struct tofu_mailbox {
 	struct tofu_msg *_Atomic messages; /* newest first */
 	struct tofu_command *_Atomic commands;
 	atomic_bool refilled;   /* the pool has something again */
-	atomic_bool interrupts; /* of some group a receive is to be interrupted */
+	atomic_bool interrupts; /* of some group a receive is to look up from waiting */
 	atomic_bool sleeping;
 
 	/* Where the last ones lie, oldest first: what to ask for, whoever owns it by now. Never followed. */
 	atomic_size_t trail_end;
+	size_t trail_taken; /* where it ended when the reactor last took messages */
 	struct tofu_msg *_Atomic trail[TOFU_TRAIL];
 };
 
 /** Any thread. True: the reactor sleeps, and it falls to the caller to wake it. */
 bool tofu_mailbox_post(struct tofu_mailbox *box, struct tofu_msg *m);
+/** Several, linked by next from the newest to the oldest. */
+bool tofu_mailbox_post_chain(struct tofu_mailbox *box, struct tofu_msg *newest, struct tofu_msg *oldest);
 bool tofu_mailbox_command(struct tofu_mailbox *box, struct tofu_command *command);
 bool tofu_mailbox_refilled(struct tofu_mailbox *box);
 /** Of a signal handler, too. */
@@ -56,6 +59,9 @@ bool tofu_mailbox_take_interrupts(struct tofu_mailbox *box);
 /** Any thread, of the moment: does the reactor sleep? Does nothing wait for it? */
 bool tofu_mailbox_is_asleep(struct tofu_mailbox *box);
 bool tofu_mailbox_is_empty(struct tofu_mailbox *box);
+
+/** Who has the turn: messages that were posted since they were last taken, about. */
+size_t tofu_mailbox_count(const struct tofu_mailbox *box);
 
 /** Reactor: about to sleep. False: something came in; do not. */
 bool tofu_mailbox_sleep(struct tofu_mailbox *box);

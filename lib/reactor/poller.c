@@ -87,6 +87,26 @@ enum tofu_status tofu_poller_wait(struct tofu_poller *p, struct tofu_poll_event 
 	return p->ops->wait(p, events, capacity, timeout_ns, count);
 }
 
+intptr_t tofu_poller_pollable(struct tofu_poller *p)
+{
+	return p->ops->pollable != NULL ? p->ops->pollable(p) : TOFU_NO_SOCKET;
+}
+
+bool tofu_poller_can_stand_by(struct tofu_poller *p)
+{
+	return p->ops->can_stand_by != NULL && p->ops->can_stand_by(p);
+}
+
+void tofu_poller_watch(struct tofu_poller *p, bool on)
+{
+	p->ops->watch(p, on);
+}
+
+void tofu_poller_stand_by(struct tofu_poller *p, int64_t timeout_ns)
+{
+	p->ops->stand_by(p, timeout_ns);
+}
+
 void tofu_poller_wake(struct tofu_poller *p)
 {
 	p->ops->wake(p);

@@ -66,6 +66,14 @@ struct tofu_poller_ops {
 	                         int64_t timeout_ns, size_t *count);
 	/** Make a wait return, this one or the next. Many before one wait are one. */
 	void (*wake)(struct tofu_poller *p);
+	/** Readable while a wait would not sleep, for a foreign loop to wait on; NULL: this backend has no such thing. */
+	intptr_t (*pollable)(struct tofu_poller *p);
+	/** For another thread to stand by (drive.h); all three NULL: this backend cannot. False: no descriptor, or no memory. */
+	bool (*can_stand_by)(struct tofu_poller *p);
+	/** Is who stands by to be woken once, when a wait would not sleep? From now on, also for what there is already. */
+	void (*watch)(struct tofu_poller *p, bool on);
+	/** Stand by until then, or until so many nanoseconds have passed. May return for nothing. */
+	void (*stand_by)(struct tofu_poller *p, int64_t timeout_ns);
 };
 
 /** What every backend begins with. */
@@ -92,12 +100,18 @@ extern const struct tofu_poller_ops *const tofu_poller_backends[TOFU_POLLER_KIND
 enum tofu_status tofu_poller_create(enum tofu_poller_kind kind, struct tofu_poller **out);
 void tofu_poller_destroy(struct tofu_poller *p);
 
-/* One wrapper per operation; none of them is optional. To want the same again costs nothing. */
+/* One wrapper per operation; pollable and those to stand by are optional. To want the same again costs nothing. */
 enum tofu_status tofu_poller_add(struct tofu_poller *p, struct tofu_poll_item *item, intptr_t handle);
 enum tofu_status tofu_poller_want(struct tofu_poller *p, struct tofu_poll_item *item, unsigned interest);
 void tofu_poller_remove(struct tofu_poller *p, struct tofu_poll_item *item);
 enum tofu_status tofu_poller_wait(struct tofu_poller *p, struct tofu_poll_event *events, size_t capacity,
                                   int64_t timeout_ns, size_t *count);
 void tofu_poller_wake(struct tofu_poller *p);
+/** TOFU_NO_SOCKET: it has none. */
+intptr_t tofu_poller_pollable(struct tofu_poller *p);
+/** Once, before the other two, which are any thread's. */
+bool tofu_poller_can_stand_by(struct tofu_poller *p);
+void tofu_poller_watch(struct tofu_poller *p, bool on);
+void tofu_poller_stand_by(struct tofu_poller *p, int64_t timeout_ns);
 
 #endif

@@ -38,6 +38,7 @@ struct epoll_set {
 	struct tofu_poller base; /* first: the two are cast into each other */
 	struct tofu_event waker;
 	int fd;
+	int guard;   /* a set in which fd is, for who stands by; -1: nobody is to */
 	bool coarse; /* this kernel waits for whole milliseconds only */
 	struct epoll_event fetched[BATCH];
 };
@@ -53,11 +54,11 @@ static enum tofu_status refused(int error)
 	return tofu_plat_status(error == ENOMEM || error == ENOSPC ? error : 0, TOFU_COMMUNICATION_FAILED);
 }
 
-static enum tofu_status control(struct epoll_set *s, int operation, intptr_t handle, uint32_t events, void *data)
+static enum tofu_status control(int set, int operation, intptr_t handle, uint32_t events, void *data)
 {
 	struct epoll_event event = { .events = events, .data.ptr = data };
 
-	if (epoll_ctl(s->fd, operation, (int)handle, &event) != 0)
+	if (epoll_ctl(set, operation, (int)handle, &event) != 0)
 		return refused(errno);
 	return TOFU_OK;
 }
@@ -66,6 +67,8 @@ static void epoll_destroy(struct tofu_poller *p)
 {
 	struct epoll_set *s = set_of(p);
 
+	if (s->guard > 0)
+		(void)close(s->guard);
 	if (s->fd > 0)
 		(void)close(s->fd);
 	tofu_event_fini(&s->waker);
@@ -95,7 +98,7 @@ static enum tofu_status epoll_make(struct tofu_poller **out)
 	if (st == TOFU_OK)
 		st = tofu_event_init(&s->waker);
 	if (st == TOFU_OK)
-		st = control(s, EPOLL_CTL_ADD, s->waker.handle, EPOLLIN, NULL);
+		st = control(s->fd, EPOLL_CTL_ADD, s->waker.handle, EPOLLIN, NULL);
 	if (st != TOFU_OK) {
 		epoll_destroy(&s->base);
 		return st;
@@ -117,7 +120,7 @@ static uint32_t events_of(unsigned interest)
 
 static enum tofu_status epoll_add(struct tofu_poller *p, struct tofu_poll_item *item)
 {
-	enum tofu_status st = control(set_of(p), EPOLL_CTL_ADD, item->handle, events_of(0), item);
+	enum tofu_status st = control(set_of(p)->fd, EPOLL_CTL_ADD, item->handle, events_of(0), item);
 
 	if (st == TOFU_OK)
 		item->backend = p;
@@ -126,7 +129,7 @@ static enum tofu_status epoll_add(struct tofu_poller *p, struct tofu_poll_item *
 
 static enum tofu_status epoll_want(struct tofu_poller *p, struct tofu_poll_item *item, unsigned interest)
 {
-	return control(set_of(p), EPOLL_CTL_MOD, item->handle, events_of(interest), item);
+	return control(set_of(p)->fd, EPOLL_CTL_MOD, item->handle, events_of(interest), item);
 }
 
 static void epoll_remove(struct tofu_poller *p, struct tofu_poll_item *item)
@@ -134,7 +137,7 @@ static void epoll_remove(struct tofu_poller *p, struct tofu_poll_item *item)
 	if (item->backend == NULL)
 		return;
 	/* It is there; were it not, that would be as well. */
-	(void)control(set_of(p), EPOLL_CTL_DEL, item->handle, 0, NULL);
+	(void)control(set_of(p)->fd, EPOLL_CTL_DEL, item->handle, 0, NULL);
 	item->backend = NULL;
 }
 
@@ -149,20 +152,20 @@ static int milliseconds_of(int64_t timeout_ns)
 }
 
 /* epoll_wait(), to the nanosecond where the system can. One from before Linux 5.11 says ENOSYS, an old container EPERM. */
-static int fetch(struct epoll_set *s, int room, int64_t timeout_ns)
+static int fetch(struct epoll_set *s, int set, struct epoll_event *out, int room, int64_t timeout_ns)
 {
 #ifdef HAVE_EPOLL_PWAIT2
 	if (timeout_ns > 0 && timeout_ns < INT_MAX * TOFU_NS_PER_MS && !s->coarse) {
 		struct timespec timeout = { .tv_sec = (time_t)(timeout_ns / TOFU_NS_PER_S),
 			                    .tv_nsec = (long)(timeout_ns % TOFU_NS_PER_S) };
-		int n = epoll_pwait2(s->fd, s->fetched, room, &timeout, NULL);
+		int n = epoll_pwait2(set, out, room, &timeout, NULL);
 
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
 			return n;
 		s->coarse = true;
 	}
 #endif
-	return epoll_wait(s->fd, s->fetched, room, milliseconds_of(timeout_ns));
+	return epoll_wait(set, out, room, milliseconds_of(timeout_ns));
 }
 
 /* A failure is whatever the item wants: the call that follows finds out which one it was. */
@@ -220,7 +223,7 @@ static enum tofu_status epoll_sleep(struct tofu_poller *p, struct tofu_poll_even
 
 	*count = 0;
 	for (;;) {
-		int fetched = fetch(s, room, timeout_ns);
+		int fetched = fetch(s, s->fd, s->fetched, room, timeout_ns);
 
 		if (fetched < 0)
 			return errno == EINTR ? TOFU_OK : tofu_plat_status(errno, TOFU_COMMUNICATION_FAILED);
@@ -235,6 +238,36 @@ static void epoll_wake(struct tofu_poller *p)
 	tofu_event_raise(&set_of(p)->waker);
 }
 
+/*
+ * A set is readable like any other descriptor while something in it is ready. It is in the guard's under EPOLLONESHOT, so that who
+ * stands by is woken once, and only where that was asked for since.
+ */
+static bool epoll_can_stand_by(struct tofu_poller *p)
+{
+	struct epoll_set *s = set_of(p);
+
+	s->guard = tofu_plat_fd_above_stdio(epoll_create1(EPOLL_CLOEXEC));
+	return s->guard >= 0 && control(s->guard, EPOLL_CTL_ADD, s->fd, EPOLLONESHOT, NULL) == TOFU_OK;
+}
+
+/* It is there: that cannot fail. */
+static void epoll_watch(struct tofu_poller *p, bool on)
+{
+	(void)control(set_of(p)->guard, EPOLL_CTL_MOD, set_of(p)->fd, (on ? EPOLLIN : 0u) | EPOLLONESHOT, NULL);
+}
+
+static void epoll_stand_by(struct tofu_poller *p, int64_t timeout_ns)
+{
+	struct epoll_event event;
+
+	(void)fetch(set_of(p), set_of(p)->guard, &event, 1, timeout_ns); /* whatever it says, the caller looks */
+}
+
+static intptr_t epoll_pollable(struct tofu_poller *p)
+{
+	return set_of(p)->fd;
+}
+
 const struct tofu_poller_ops tofu_poller_epoll = {
 	.name = "epoll",
 	.create = epoll_make,
@@ -244,4 +277,8 @@ const struct tofu_poller_ops tofu_poller_epoll = {
 	.remove = epoll_remove,
 	.wait = epoll_sleep,
 	.wake = epoll_wake,
+	.pollable = epoll_pollable,
+	.can_stand_by = epoll_can_stand_by,
+	.watch = epoll_watch,
+	.stand_by = epoll_stand_by,
 };

@@ -125,19 +125,18 @@ static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, c
 	return TOFU_OK;
 }
 
-static enum tofu_status enter_channel(struct tofu_chan *c, struct tofu_group *g, const struct tofu_msg *m,
-                                      const struct tofu_gate_bounds *bounds)
+/* Is it open, and the group's? The gate looks once more. */
+static inline enum tofu_status is_enterable(struct tofu_chan *c, const struct tofu_group *g, uint16_t number)
 {
 	uint64_t gate = atomic_load(&c->gate);
-	bool urgent = m->header.opcode == TOFU_BYE_SIGNAL;
 
-	if (tofu_gate_number(gate) != m->header.channel)
+	if (tofu_gate_number(gate) != number)
 		return TOFU_INVALID_CHANNEL_NUMBER;
 	if ((gate & TOFU_GATE_SEALED) != 0)
 		return TOFU_CHANNEL_CLOSED;
 	if (atomic_load_explicit(&c->group, memory_order_relaxed) != g)
 		return TOFU_INVALID_MCHN_GROUP;
-	return tofu_gate_enter(&c->gate, m->header.channel, tofu_msg_load(m), bounds, urgent);
+	return TOFU_OK;
 }
 
 /* A message that is refused stays as it was: there is room for what it had before. */
@@ -158,14 +157,52 @@ static enum tofu_status open_new(struct tofu_engine *e, struct tofu_group *g, st
 /* A channel that has ended is looked for last: it may do so while we look. */
 static enum tofu_status enter_open(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m)
 {
-	struct tofu_chan *c = tofu_registry_find(&e->registry, m->header.channel);
+	uint16_t number = m->header.channel;
+	struct tofu_chan *c = tofu_registry_find(&e->registry, number);
 	enum tofu_status status = TOFU_INVALID_CHANNEL_NUMBER;
 
 	if (c != NULL)
-		status = enter_channel(c, g, m, &e->bounds);
-	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, m->header.channel))
+		status = is_enterable(c, g, number);
+	if (status == TOFU_OK)
+		status = tofu_gate_enter(&c->gate, number, tofu_msg_load(m), &e->bounds,
+		                         m->header.opcode == TOFU_BYE_SIGNAL);
+	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, number))
 		return TOFU_CHANNEL_CLOSED;
 	return status;
+}
+
+/* It was let in: what the engine fills in. */
+static void stamp(struct tofu_msg *m, uint16_t number)
+{
+	m->header.channel = number;
+	m->header.origin = TOFU_ORIGIN_APPLICATION;
+	m->header.status = TOFU_OK;
+	m->header.reason = TOFU_OK;
+	if (m->header.id == 0)
+		m->header.id = next_id();
+}
+
+/* m may be gone as soon as it is in the mailbox. */
+static void mail(struct tofu_engine *e, struct tofu_msg *m)
+{
+	uint32_t bytes = tofu_msg_load(m);
+
+	if (tofu_through(&e->reactor, m))
+		return;
+	if (tofu_mailbox_post(&e->mailbox, m) && !tofu_lead_is_expected(&e->reactor))
+		tofu_engine_wake(e);
+	tofu_drive_posted(&e->reactor, bytes);
+}
+
+/* The engine that a group may post to. */
+static enum tofu_status engine_to_post_to(const struct tofu_group *g, struct tofu_engine **out)
+{
+	if (g == NULL || g->generation != tofu_plat_fork_generation())
+		return TOFU_NOT_ALLOWED;
+	*out = tofu_group_engine(g);
+	if (*out == NULL || atomic_load_explicit(&(*out)->stopping, memory_order_relaxed))
+		return TOFU_SHUTDOWN_STARTED;
+	return TOFU_OK;
 }
 
 enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *out)
@@ -180,28 +217,148 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	if (m == NULL)
 		return TOFU_NULL_MESSAGE;
 	status = check(m);
+	if (status == TOFU_OK)
+		status = engine_to_post_to(g, &e);
 	if (status != TOFU_OK)
 		return status;
-	e = atomic_load_explicit(&g->engine, memory_order_relaxed);
-	if (e == NULL || atomic_load_explicit(&e->stopping, memory_order_relaxed))
-		return TOFU_SHUTDOWN_STARTED;
 	number = m->header.channel;
 	status = number == 0 ? open_new(e, g, m, &number) : enter_open(e, g, m);
 	if (status != TOFU_OK)
 		return status;
 
-	m->header.channel = number;
-	m->header.origin = TOFU_ORIGIN_APPLICATION;
-	m->header.status = TOFU_OK;
-	m->header.reason = TOFU_OK;
-	if (m->header.id == 0)
-		m->header.id = next_id();
+	stamp(m, number);
 	if (out != NULL)
 		*out = m->header;
 	*msg = NULL;
 	tofu_holder_release(m);
 	atomic_fetch_add_explicit(&g->posted, 1, memory_order_relaxed);
-	if (!tofu_through(&e->reactor, m) && tofu_mailbox_post(&e->mailbox, m))
-		tofu_engine_wake(e);
+	mail(e, m);
 	return TOFU_OK;
+}
+
+/* --- many --- */
+
+/* Messages that were let in and are to be mailed in one go: linked as the mailbox has them, the newest first. */
+struct chain {
+	struct tofu_msg *newest;
+	struct tofu_msg *oldest;
+	size_t count;
+	uint32_t bytes;
+};
+
+enum { CHAIN_MAX = 256 };
+
+static void chain_add(struct chain *chain, struct tofu_msg **msg)
+{
+	struct tofu_msg *m = *msg;
+
+	*msg = NULL;
+	tofu_holder_release(m);
+	m->next = chain->newest;
+	chain->newest = m;
+	if (chain->oldest == NULL)
+		chain->oldest = m;
+	chain->count++;
+	chain->bytes += tofu_msg_load(m);
+}
+
+static void chain_mail(struct tofu_engine *e, struct tofu_group *g, struct chain *chain)
+{
+	uint32_t bytes = chain->bytes;
+
+	if (chain->count == 0)
+		return;
+	atomic_fetch_add_explicit(&g->posted, chain->count, memory_order_relaxed);
+	if (chain->count == 1) {
+		mail(e, chain->newest);
+	} else {
+		if (tofu_mailbox_post_chain(&e->mailbox, chain->newest, chain->oldest) &&
+		    !tofu_lead_is_expected(&e->reactor))
+			tofu_engine_wake(e);
+		tofu_drive_posted(&e->reactor, bytes);
+	}
+	*chain = (struct chain){ 0 };
+}
+
+/* So many from the first on are right, for its channel, and wait for room like others. */
+static size_t run_length(tofu_msg *const *msgs, size_t most, uint32_t bytes[])
+{
+	size_t n = 0;
+
+	while (n < most && tofu_msg_check(msgs[n]) == TOFU_OK && msgs[n]->header.opcode != TOFU_BYE_SIGNAL &&
+	       msgs[n]->header.channel == msgs[0]->header.channel) {
+		bytes[n] = tofu_msg_load(msgs[n]);
+		n++;
+	}
+	return n;
+}
+
+/* As enter_open(), for several messages of one channel. */
+static enum tofu_status enter_run(struct tofu_engine *e, struct tofu_group *g, uint16_t number, const uint32_t *bytes,
+                                  size_t n, size_t *entered)
+{
+	struct tofu_chan *c = tofu_registry_find(&e->registry, number);
+	enum tofu_status status = TOFU_INVALID_CHANNEL_NUMBER;
+
+	*entered = 0;
+	if (c != NULL)
+		status = is_enterable(c, g, number);
+	if (status == TOFU_OK)
+		status = tofu_gate_enter_some(&c->gate, number, bytes, n, &e->bounds, entered);
+	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, number))
+		return TOFU_CHANNEL_CLOSED;
+	return status;
+}
+
+/* Let in what begins at msgs: a run of one channel, or a message that goes by itself. *entered: how many. */
+static enum tofu_status enter_next(struct tofu_engine *e, struct tofu_group *g, tofu_msg **msgs, size_t most,
+                                   struct chain *chain, size_t *entered)
+{
+	uint32_t bytes[CHAIN_MAX];
+	uint16_t number = msgs[0] != NULL ? msgs[0]->header.channel : 0;
+	enum tofu_status status;
+	size_t n = number != 0 ? run_length(msgs, most, bytes) : 0;
+
+	*entered = 0;
+	if (n > 0) {
+		status = enter_run(e, g, number, bytes, n, entered);
+	} else {
+		status = tofu_msg_check(msgs[0]);
+		if (status == TOFU_OK)
+			status = number == 0 ? open_new(e, g, msgs[0], &number) : enter_open(e, g, msgs[0]);
+		*entered = status == TOFU_OK;
+	}
+	for (size_t i = 0; i < *entered; i++) {
+		stamp(msgs[i], number);
+		chain_add(chain, &msgs[i]);
+	}
+	return status;
+}
+
+enum tofu_status tofu_post_many(tofu_group *g, tofu_msg **msgs, size_t count, size_t *posted)
+{
+	struct chain chain = { 0 };
+	struct tofu_engine *e;
+	enum tofu_status status = engine_to_post_to(g, &e);
+	size_t done = 0;
+
+	if (posted != NULL)
+		*posted = 0;
+	if (status != TOFU_OK)
+		return status;
+	if (msgs == NULL)
+		return TOFU_NOT_ALLOWED;
+	while (status == TOFU_OK && done < count) {
+		size_t most = CHAIN_MAX - chain.count;
+		size_t entered;
+
+		status = enter_next(e, g, msgs + done, count - done < most ? count - done : most, &chain, &entered);
+		done += entered;
+		if (chain.count == CHAIN_MAX)
+			chain_mail(e, g, &chain);
+	}
+	chain_mail(e, g, &chain);
+	if (posted != NULL)
+		*posted = done;
+	return status;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The loop. Everything of a channel happens in one of the steps of a turn, on this one thread. Nothing but the wait blocks,
- * and a turn looks only at what something happened to: at messages that were posted, at channels on the dirty list, at
- * events, at timers that are due, at groups that got something. It never looks at all channels.
+ * The loop. Everything of a channel happens in one of the steps of a turn, on the thread that leads (drive.h). Nothing but the
+ * wait blocks, and a turn looks only at what something happened to: at messages that were posted, at channels on the dirty
+ * list, at events, at timers that are due, at groups that got something. It never looks at all channels.
  */
 
 #include "reactor/reactor.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "message/pool.h"
 #include "reactor/engine.h"
@@ -48,6 +49,8 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	tofu_list_init(&r->owing);
 	tofu_list_init(&r->graves);
 	status = init_turn(r);
+	if (status == TOFU_OK)
+		status = tofu_lead_init(&r->lead);
 	if (status != TOFU_OK)
 		return status;
 	r->stock_next = TOFU_STOCK_FIRST;
@@ -134,7 +137,7 @@ static int64_t complaints_deadline(const struct tofu_reactor *r)
 	return r->complaints_left_out > 0 ? r->complaints_ns + TOFU_NS_PER_S : INT64_MAX;
 }
 
-/* The reactor's thread only, which is where the application's function is to run. */
+/* By who leads only: that is where the application's function is to run. */
 static void end_turn_and_tell(struct tofu_reactor *r)
 {
 	const struct tofu_options *o = &r->engine->options;
@@ -189,21 +192,28 @@ void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const c
 	va_end(args);
 }
 
-void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command)
+/* Who leads waits for something: it is here. */
+static void grant(struct tofu_reactor *r, const struct tofu_group *g)
 {
-	struct tofu_errand *errand = (struct tofu_errand *)(void *)command;
-
-	tofu_list_append(&e->reactor.groups, &errand->group->of_reactor);
-	tofu_engine_errand_done(e, errand);
+	if (r->wish != NULL && (r->wish->group == NULL || r->wish->group == g))
+		r->wish->granted = true;
 }
 
-void tofu_reactor_group_ended(struct tofu_group *g)
+void tofu_reactor_add_group(struct tofu_reactor *r, struct tofu_group *g)
+{
+	tofu_reactor_hold_turn(r);
+	tofu_list_append(&r->groups, &g->of_reactor);
+	tofu_reactor_give_turn_back(r);
+}
+
+void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g)
 {
 	if (!g->leaving || !tofu_list_empty(&g->channels))
 		return;
 	tofu_list_remove(&g->touched);
 	tofu_list_remove(&g->of_reactor);
-	tofu_group_ended(g);
+	grant(r, g);
+	tofu_group_ended(r, g);
 }
 
 void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command)
@@ -217,7 +227,7 @@ void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command)
 		tofu_chan_close(&e->reactor, TOFU_LIST_OWNER(node, struct tofu_chan, of_group), TOFU_SHUTDOWN_STARTED);
 	}
 	g->leaving = true; /* now, or with the last channel that still awaits a message on its way */
-	tofu_reactor_group_ended(g);
+	tofu_reactor_group_ended(&e->reactor, g);
 }
 
 /* --- the steps of a turn, in their order --- */
@@ -285,17 +295,24 @@ static void pass_on_interrupts(struct tofu_reactor *r)
 {
 	if (!tofu_mailbox_take_interrupts(&r->engine->mailbox))
 		return;
+	if (r->wish != NULL)
+		r->wish->granted = true;
 	for (struct tofu_list *node = r->groups.next; node != &r->groups; node = node->next)
 		tofu_group_pass_on_interrupt(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
 }
 
-/* Commands are taken first and run last: what was posted before the end of a group is seen before it. */
+/*
+ * Commands are taken first and run last: what was posted before the end of a group is seen before it. What is posted now has all
+ * of its time: the last look at the clock may be older.
+ */
 static void take_posted(struct tofu_reactor *r)
 {
 	struct tofu_mailbox *box = &r->engine->mailbox;
 	struct tofu_command *command = tofu_mailbox_take_commands(box);
 	struct tofu_msg *m = tofu_mailbox_take_messages(box);
 
+	if (m != NULL || command != NULL)
+		r->now_ns = tofu_plat_now_ns();
 	while (m != NULL) {
 		struct tofu_msg *next = m->next;
 
@@ -364,20 +381,32 @@ static int64_t sooner(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int64_t time_to_wait(struct tofu_reactor *r)
+int64_t tofu_reactor_next_look(const struct tofu_reactor *r)
 {
 	int64_t next = sooner(tofu_timers_next(&r->timers), tofu_receive_deadline(r));
 
 	next = sooner(next, complaints_deadline(r));
 	if (!tofu_list_empty(&r->dirty) || r->sweep_ns != 0)
-		return 0;
+		return r->now_ns;
 	if (r->retry_at_ns != 0)
 		next = sooner(next, r->retry_at_ns);
 	if (r->trim_at_ns != 0)
 		next = sooner(next, r->trim_at_ns);
-	if (next == INT64_MAX)
+	return next;
+}
+
+static int64_t time_until(int64_t at_ns, int64_t now_ns)
+{
+	if (at_ns == INT64_MAX)
 		return TOFU_FOREVER;
-	return next > r->now_ns ? next - r->now_ns : 0;
+	return at_ns > now_ns ? at_ns - now_ns : 0;
+}
+
+int64_t tofu_reactor_time_left(struct tofu_reactor *r)
+{
+	if (!tofu_mailbox_is_empty(&r->engine->mailbox))
+		return 0;
+	return time_until(tofu_reactor_next_look(r), tofu_plat_now_ns());
 }
 
 static bool is_to_trim(struct tofu_reactor *r)
@@ -388,10 +417,20 @@ static bool is_to_trim(struct tofu_reactor *r)
 	return true;
 }
 
-static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *events)
+/* Until deadline_ns at most, and not at all if who leads has got what it waits for. */
+static int64_t time_to_wait(const struct tofu_reactor *r, int64_t deadline_ns)
+{
+	if (r->wish != NULL && r->wish->granted)
+		return 0;
+	return time_until(deadline_ns == TOFU_FOREVER ? tofu_reactor_next_look(r)
+	                                              : sooner(tofu_reactor_next_look(r), deadline_ns),
+	                  r->now_ns);
+}
+
+static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *events, int64_t deadline_ns)
 {
 	bool trim = is_to_trim(r);
-	int64_t timeout_ns = time_to_wait(r);
+	int64_t timeout_ns = time_to_wait(r, deadline_ns);
 	uint64_t asked = r->poller->reads_asked;
 	enum tofu_status status;
 	size_t count = 0;
@@ -406,7 +445,7 @@ static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *ev
 		tofu_plat_sleep(TOFU_RETRY_MS * TOFU_NS_PER_MS);
 	take_turn(r);
 	tofu_mailbox_awake(&r->engine->mailbox);
-	r->now_ns = tofu_plat_now_ns(); /* the turn's only look at the clock */
+	r->now_ns = tofu_plat_now_ns(); /* the turn's look at the clock */
 	tofu_count(&r->counters.wakeups, 1);
 	tofu_count(&r->counters.polls_for_reading, r->poller->reads_asked - asked);
 	if (status != TOFU_OK) {
@@ -593,8 +632,12 @@ void tofu_reactor_deliver(struct tofu_reactor *r)
 	struct tofu_msg *sent = r->sent;
 	size_t stocked = r->stocked;
 
-	while ((node = tofu_list_pop(&r->touched)) != NULL)
-		tofu_group_deliver(TOFU_LIST_OWNER(node, struct tofu_group, touched));
+	while ((node = tofu_list_pop(&r->touched)) != NULL) {
+		struct tofu_group *g = TOFU_LIST_OWNER(node, struct tofu_group, touched);
+
+		grant(r, g);
+		tofu_group_deliver(g);
+	}
 	r->sent = NULL;
 	r->stocked = 0;
 	r->stock_next = TOFU_STOCK_FIRST;
@@ -621,45 +664,125 @@ static void bury_closed(struct tofu_reactor *r)
 	}
 }
 
+/* All that can be done without waiting. */
+static void catch_up(struct tofu_reactor *r)
+{
+	take_posted(r);          /* the mailbox: messages and commands, all that is there */
+	run_dirty_channels(r);   /* write at once what can be written, then declare interest */
+	tofu_reactor_deliver(r); /* notices, and what came back */
+	bury_closed(r);          /* the only place that frees a channel */
+}
+
+/* True: another thread may lead now. */
+static bool turn(struct tofu_reactor *r, int64_t deadline_ns)
+{
+	struct tofu_poll_event ready[TOFU_READY_MAX];
+	size_t count;
+	bool lent;
+
+	catch_up(r);
+	count = wait_for_events(r, ready, deadline_ns); /* one wait, a batch of events */
+	handle_ready(r, ready, count);                  /* accept, connect, read */
+	expire_timers(r);                               /* what took too long */
+	if (!tofu_list_empty(&r->touched))
+		r->through_ns = 0;                   /* what is posted next may be the answer */
+	lent = r->wish == NULL && tofu_lead_lend(r); /* who gets it may lead next */
+	tofu_reactor_deliver(r);                     /* what came in: one wake-up per group and turn */
+	return lent;
+}
+
+/* The engine's thread. */
 static void run(void *context)
 {
 	struct tofu_reactor *r = context;
-	struct tofu_poll_event ready[TOFU_READY_MAX];
 
 	take_turn(r);
 	while (!atomic_load(&r->engine->stopping)) {
-		size_t count;
-
-		take_posted(r);                    /* the mailbox: messages and commands, all that is there */
-		run_dirty_channels(r);             /* write at once what can be written, then declare interest */
-		tofu_reactor_deliver(r);           /* notices, and what came back */
-		bury_closed(r);                    /* the only place that frees a channel */
-		count = wait_for_events(r, ready); /* one wait, a batch of events */
-		handle_ready(r, ready, count);     /* accept, connect, read */
-		expire_timers(r);                  /* what took too long */
-		tofu_reactor_deliver(r);           /* what came in: one wake-up per group and turn */
+		if (!turn(r, TOFU_FOREVER))
+			continue;
+		end_turn_and_tell(r);
+		tofu_lead_stand_by(r);
+		take_turn(r);
+		r->now_ns = tofu_plat_now_ns();
 	}
 	tell_of_complaints(r);
 	end_turn_and_tell(r);
 }
 
+bool tofu_reactor_run(struct tofu_reactor *r, struct tofu_wish *wish, int64_t deadline_ns)
+{
+	bool in_time;
+
+	take_turn(r);
+	r->now_ns = tofu_plat_now_ns();
+	r->wish = wish;
+	do {
+		(void)turn(r, deadline_ns);
+		in_time = deadline_ns == TOFU_FOREVER || r->now_ns < deadline_ns;
+	} while (!wish->granted && in_time && !atomic_load(&r->engine->stopping));
+	if (!tofu_list_empty(&r->dirty))
+		catch_up(r); /* what has come in may have to be answered by us */
+	r->wish = NULL;
+	wish->next_ns = tofu_reactor_next_look(r);
+	end_turn_and_tell(r);
+	return in_time;
+}
+
+void tofu_reactor_catch_up(struct tofu_reactor *r, int64_t now_ns)
+{
+	int64_t before_ns = tofu_reactor_next_look(r);
+
+	r->now_ns = now_ns;
+	catch_up(r);
+	if (!tofu_mailbox_sleep(&r->engine->mailbox) || tofu_reactor_next_look(r) < before_ns)
+		tofu_engine_wake(r->engine);
+}
+
 /* --- the thread's beginning and end --- */
+
+static bool is_to_lend(const struct tofu_reactor *r)
+{
+	const char *said = tofu_plat_environment("TOFU_LEND");
+
+	if (r->engine->options.io == TOFU_IO_THREAD_ONLY || (said != NULL && strcmp(said, "no") == 0))
+		return false;
+	return tofu_poller_can_stand_by(r->poller);
+}
 
 enum tofu_status tofu_reactor_start(struct tofu_reactor *r)
 {
-	enum tofu_status status = tofu_thread_start(&r->thread, run, r);
+	enum tofu_status status;
 
+	if (r->engine->options.io == TOFU_IO_CALLER) {
+		(void)tofu_mailbox_sleep(&r->engine->mailbox); /* nobody leads */
+		return TOFU_OK;
+	}
+	r->lends = is_to_lend(r);
+	(void)tofu_lead_take(r, TOFU_FOREVER); /* for the thread */
+	status = tofu_thread_start(&r->thread, run, r);
 	r->started = status == TOFU_OK;
 	return status;
 }
 
+/* The turn as well, for who gave up the lead may still be calling others. */
+static void take_lead(struct tofu_reactor *r)
+{
+	(void)tofu_lead_take(r, TOFU_FOREVER);
+	take_turn(r);
+	tell_of_complaints(r);
+	end_turn_and_tell(r);
+}
+
 void tofu_reactor_stop(struct tofu_reactor *r)
 {
-	if (!r->started)
+	if (r->poller == NULL)
 		return;
 	atomic_store(&r->engine->stopping, true);
-	tofu_engine_wake(r->engine);
-	tofu_thread_join(&r->thread);
+	tofu_poller_wake(r->poller);
+	if (r->started)
+		tofu_thread_join(&r->thread);
+	else if (r->engine->options.io == TOFU_IO_CALLER)
+		take_lead(r);
 	r->started = false;
 }
 
@@ -701,6 +824,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	free(r->block);
 	free(r->staging);
 	tofu_timers_fini(&r->timers);
+	tofu_lead_fini(&r->lead);
 	if (r->has_turn) {
 		tofu_cond_fini(&r->turn_given_back);
 		tofu_mutex_fini(&r->turn);

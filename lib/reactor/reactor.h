@@ -3,8 +3,8 @@
 #define TOFU_REACTOR_REACTOR_H
 
 /*
- * The one thread that does all I/O, but for through.c. reactor.c is the loop; what happens to a channel in it is in chan.c
- * (states, ending), dial.c (opening), send.c and receive.c.
+ * All I/O is done here, by one thread at a time: drive.h says which. reactor.c is the loop; what happens to a channel in it is in
+ * chan.c (states, ending), dial.c (opening), send.c and receive.c.
  */
 
 #include <stdatomic.h>
@@ -14,6 +14,7 @@
 
 #include "platform/platform.h"
 #include "reactor/chan.h"
+#include "reactor/drive.h"
 #include "reactor/list.h"
 #include "reactor/log.h"
 #include "reactor/poller.h"
@@ -82,14 +83,18 @@ struct tofu_reactor {
 	struct tofu_engine *engine;
 	struct tofu_thread thread;
 	bool started;
-	struct tofu_mutex turn; /* held but while it waits, by whoever changes anything here */
+	struct tofu_lead lead;
+	struct tofu_wish *wish;   /* of who leads; NULL: it waits for nothing */
+	atomic_bool has_pollable; /* a foreign loop waits for events */
+	bool lends;               /* the engine's thread lends the lead */
+	struct tofu_mutex turn;   /* held but while it waits, by whoever changes anything here */
 	struct tofu_cond turn_given_back;
 	bool has_turn;
 	atomic_uint turn_wanted;     /* threads that are to have it before the reactor has it again */
 	const void *_Atomic turn_of; /* the thread that holds it */
 	int64_t through_ns;          /* when a message was last to be written by its poster */
 	struct tofu_poller *poller;
-	int64_t now_ns;      /* read once a turn */
+	int64_t now_ns;      /* read once a turn, and when something was posted */
 	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
 	int64_t trim_at_ns;  /* give the system what a burst left free; 0: it did not leave much */
 	int64_t sweep_ns;    /* something is overdue, and will be judged as of then; 0: nothing is */
@@ -133,15 +138,26 @@ struct tofu_reactor {
 
 enum tofu_status tofu_reactor_init(struct tofu_reactor *r);
 enum tofu_status tofu_reactor_start(struct tofu_reactor *r);
-/** Stop the thread and wait for its end. */
+/** Have nobody run a turn any more: the thread has ended, or the lead is the caller's. */
 void tofu_reactor_stop(struct tofu_reactor *r);
 /** Free what init and the thread left; in a child after fork(), too, where there is no thread. */
 void tofu_reactor_fini(struct tofu_reactor *r);
 
 /*
- * The turn: whoever holds it may touch the reactor's state. That is the reactor's thread, but while it waits; then, for a
+ * The turn: whoever holds it may touch the reactor's state. That is the thread that leads, except while it waits; then, for a
  * moment, a thread that forks (fork.c) or that writes through (through.c).
  */
+/**
+ * Who leads: run turns until the wish is granted, until deadline_ns, or until the engine is being destroyed. At least one turn, so
+ * that with a deadline that is over this looks once. False: not in time.
+ */
+bool tofu_reactor_run(struct tofu_reactor *r, struct tofu_wish *wish, int64_t deadline_ns);
+/** Who has the turn: do what has been posted, as far as that goes without waiting. */
+void tofu_reactor_catch_up(struct tofu_reactor *r, int64_t now_ns);
+/** Who has the turn: when the next one has something to do, whatever happens; INT64_MAX: never. */
+int64_t tofu_reactor_next_look(const struct tofu_reactor *r);
+/** Who has the turn: for how long nothing has to be done unless something happens, ns; TOFU_FOREVER. */
+int64_t tofu_reactor_time_left(struct tofu_reactor *r);
 /** False: somebody else has it. Never blocks. */
 bool tofu_reactor_try_turn(struct tofu_reactor *r);
 void tofu_reactor_end_turn(struct tofu_reactor *r);
@@ -198,9 +214,9 @@ void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const c
 /** A command of tofu_group_destroy(): end every channel of the group, then forget it. */
 void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command);
 /** A channel of the group is gone: was it the last that the end of the group waits for? */
-void tofu_reactor_group_ended(struct tofu_group *g);
-/** A command of tofu_group_create(). */
-void tofu_reactor_add_group(struct tofu_engine *e, struct tofu_command *command);
+void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g);
+/** Any thread without the turn: a group is there from now on. */
+void tofu_reactor_add_group(struct tofu_reactor *r, struct tofu_group *g);
 
 /* dial.c */
 
@@ -223,6 +239,9 @@ void tofu_dial_resume_all(struct tofu_reactor *r);
 void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c);
 
 /* through.c */
+
+/** A wake-up costs about as much as this, and a write less: what is posted in quicker succession is better gathered. */
+enum { TOFU_GATHER_NS = 10000 };
 
 /** A thread that has just posted m: write it by itself, if the reactor sleeps and nothing is in the way. False: it did not. */
 bool tofu_through(struct tofu_reactor *r, struct tofu_msg *m);

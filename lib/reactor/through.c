@@ -10,14 +10,11 @@
  * posted before is written before. Nothing else of a turn is done here. If there is anything left to do - the system did not
  * take all of it, the channel is in another state now, a group must be told something - the reactor is woken for it.
  *
- * Messages in quick succession are better gathered than written one by one: the second one within GATHER_NS wakes the
+ * Messages in quick succession are better gathered than written one by one: the second one within TOFU_GATHER_NS wakes the
  * reactor, and it stays awake as long as there are more.
  */
 
 #include "reactor/engine.h"
-
-/* A wake-up costs about as much as this, and a write less: see docs/performance.md. */
-enum { GATHER_NS = 10000 };
 
 static bool ordinary(const struct tofu_msg *m)
 {
@@ -36,7 +33,7 @@ static bool write_it(struct tofu_reactor *r, struct tofu_msg *m)
 	struct tofu_mailbox *box = &r->engine->mailbox;
 	struct tofu_chan *c = tofu_registry_find(&r->engine->registry, m->header.channel); /* it stays: m was let in */
 	int64_t now_ns = tofu_plat_now_ns();
-	bool alone = now_ns - r->through_ns >= GATHER_NS;
+	bool alone = now_ns - r->through_ns >= TOFU_GATHER_NS;
 
 	r->through_ns = now_ns;
 	if (!alone || !idle(c) || !tofu_mailbox_is_asleep(box) || !tofu_mailbox_is_empty(box))

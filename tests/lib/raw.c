@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Raw peers on the library's public socket helpers. Sockets do not block: each step waits with os_wait() and gives up after
+ * Raw peers on the library's public socket helpers. Sockets do not block: each step waits with wait_working() and gives up after
  * PATIENCE_NS. The caller hangs up.
  */
 
@@ -71,7 +71,7 @@ void raw_call(struct raw *peer, const char *address)
 	address_of(address, &to);
 	st = tofu_socket_connect(&to, &peer->socket);
 	if (st == TOFU_WOULD_BLOCK) {
-		must(os_wait(peer->socket, OS_WRITABLE, PATIENCE_NS) != 0, "no connection to %s", address);
+		must(wait_working(peer->socket, OS_WRITABLE) != 0, "no connection to %s", address);
 		st = tofu_socket_connect_result(peer->socket);
 	}
 	must(st == TOFU_OK, "no connection to %s: %s", address, tofu_status_name(st));
@@ -108,7 +108,7 @@ void raw_accept(struct raw *peer, intptr_t listener)
 	enum tofu_status st;
 
 	while ((st = tofu_socket_accept(listener, &peer->socket)) == TOFU_WOULD_BLOCK)
-		must(os_wait(listener, OS_READABLE, PATIENCE_NS) != 0, "nobody called");
+		must(wait_working(listener, OS_READABLE) != 0, "nobody called");
 	works(st);
 }
 
@@ -137,7 +137,7 @@ void raw_write(struct raw *peer, const void *data, size_t len)
 		enum tofu_status st = tofu_socket_send(peer->socket, &rest, 1, &done);
 
 		if (st == TOFU_WOULD_BLOCK)
-			must(os_wait(peer->socket, OS_WRITABLE, PATIENCE_NS) != 0, "the other side does not read");
+			must(wait_working(peer->socket, OS_WRITABLE) != 0, "the other side does not read");
 		else
 			must(st == TOFU_OK, "sending failed: %s", tofu_status_name(st));
 		rest.base = (unsigned char *)rest.base + done;
@@ -187,7 +187,7 @@ static bool read_all(struct raw *peer, void *to, size_t len)
 		enum tofu_status st = tofu_socket_receive(peer->socket, &rest, 1, &done);
 
 		if (st == TOFU_WOULD_BLOCK)
-			must(os_wait(peer->socket, OS_READABLE, PATIENCE_NS) != 0, "the other side says nothing");
+			must(wait_working(peer->socket, OS_READABLE) != 0, "the other side says nothing");
 		else if (st != TOFU_OK)
 			return false;
 		rest.base = (unsigned char *)rest.base + done;

@@ -39,7 +39,7 @@ void works_at(const char *file, int line, const char *call, enum tofu_status st)
 		while (!(condition)) {                                                                                 \
 			must(tofu_plat_now_ns() < until_ns, "%s:%d: never came true: %s", __FILE__, __LINE__,          \
 			     #condition);                                                                              \
-			os_pause();                                                                                    \
+			pass_time();                                                                                   \
 		}                                                                                                      \
 	} while (0)
 
@@ -75,6 +75,16 @@ uint32_t dice(uint64_t *seed, uint32_t sides);
 TCase *suite_case(Suite *suite, const char *name, int seconds);
 
 /* engines */
+
+/*
+ * With TOFU_TEST_IO=caller in the environment, the engines that engine_up() makes have no thread: the threads of the test drive
+ * them, in each step that waits.
+ */
+
+/** Let the engines that have no thread work, and others have the processor. */
+void pass_time(void);
+/** As os_wait() with all patience, while those engines work. */
+unsigned wait_working(intptr_t handle, unsigned bits);
 
 /** Where an application stands: a group in an engine. */
 struct side {

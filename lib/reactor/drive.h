@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_REACTOR_DRIVE_H
+#define TOFU_REACTOR_DRIVE_H
+
+/*
+ * Who runs the turns. One thread at a time has the lead: it runs turns, and it alone waits in the poller. It is one of
+ *
+ *     the engine's own thread, if there is one;
+ *     a thread that waits for something of the engine, say in tofu_receive(): it leads until that is there.
+ *
+ * With TOFU_IO_CALLER there are only the latter. Those that wait while another one leads follow: they sleep until the engine
+ * has something for them, or until the lead is free.
+ *
+ * With TOFU_IO_THREAD the engine's thread leads at first. When it has something for the only thread that waits, it lends the
+ * lead: that thread takes it when it waits again, and then no message has to be handed from one thread to the other. Meanwhile
+ * the engine's thread stands by: it is woken by whatever happens while nobody leads, and then leads again. So nobody is served
+ * later because the lead is lent.
+ *
+ * The lead is not the turn (reactor.h). Who leads gives the turn back while it waits, so that others may post, or fork.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/platform.h"
+
+struct tofu_engine;
+struct tofu_group;
+struct tofu_reactor;
+
+struct tofu_lead {
+	struct tofu_mutex lock; /* all below; what is atomic is also read without */
+	struct tofu_cond given_up;
+	atomic_bool taken;
+	unsigned followers;
+	const void *_Atomic last; /* the thread of the application that led last */
+	uint64_t times;           /* such a thread has led */
+	bool lent;                /* the engine's thread stands by */
+	int64_t until_ns;         /* ... until then */
+	bool ready;
+};
+
+/** What a thread that leads waits for: that something happens to this group, or anywhere (NULL). */
+struct tofu_wish {
+	const struct tofu_group *group;
+	bool granted;
+	int64_t next_ns; /* out: when the next turn has something to do, whatever happens */
+};
+
+enum tofu_status tofu_lead_init(struct tofu_lead *l);
+void tofu_lead_fini(struct tofu_lead *l);
+/** Wait for the lead until deadline_ns. False: not in time. */
+bool tofu_lead_take(struct tofu_reactor *r, int64_t deadline_ns);
+
+/** The engine's thread, with the lead and the turn: would another thread lead next? Then the lead is free from here on. */
+bool tofu_lead_lend(struct tofu_reactor *r);
+/** ... and stand by, without the turn, until it is to lead again. */
+void tofu_lead_stand_by(struct tofu_reactor *r);
+
+/**
+ * With the group's lock, which is let go of meanwhile: wait until something happens to the group, or until deadline_ns, which
+ * gives false. If no other thread leads, this one does; else it waits on the condition. May return for nothing.
+ */
+bool tofu_group_wait(struct tofu_group *g, struct tofu_cond *what, int64_t deadline_ns);
+/** With the group's lock, when the engine lets go of it: who follows in it does so no more. */
+void tofu_group_follows_no_more(struct tofu_reactor *r, struct tofu_group *g);
+
+/** Does anybody wait for events, or stand by? Else nobody has to be woken. Of a signal handler, too. */
+bool tofu_lead_is_watched(const struct tofu_reactor *r);
+/** In an engine without a thread: the calling thread is to drive it soon, so that nobody has to be woken for what it has posted. */
+bool tofu_lead_is_expected(const struct tofu_reactor *r);
+/** ... that many bytes at last: carry it out while nobody leads, unless it had better be gathered with what follows. */
+void tofu_drive_posted(struct tofu_reactor *r, uint32_t bytes);
+
+#endif
