@@ -12,7 +12,7 @@ try:
 except ImportError:
     pyplot = None
 
-COLOURS = {"tofu": "#0b5fa5", "tofu-poll": "#5aa5de", "zmq": "#c8461e", "nng": "#3f8f3f", "raw": "#777777"}
+COLOURS = {"tofu": "#0b5fa5", "tofu-caller": "#7b3fa0", "tofu-poll": "#5aa5de", "zmq": "#c8461e", "nng": "#3f8f3f", "raw": "#777777"}
 
 
 def medians(runs, figure, along, program, **where):

@@ -104,22 +104,23 @@ class Peer:
 class Tofu:
     """tofu-perf. Its client knows everything; the server serves until it is told to stop. Its count is per channel."""
 
-    def __init__(self, name, path, poller, only=None):
-        self.name, self.path, self.poller, self.only, self.version = name, path, poller, only, None
-        self.what = f"tofu-perf, poller {poller}"
+    def __init__(self, name, path, poller="auto", io="thread", only=None):
+        self.name, self.path, self.poller, self.io, self.only, self.version = name, path, poller, io, only, None
+        self.what = f"tofu-perf, poller {poller}, io {io}"
 
     def can(self, case):
         return self.only is None or case.work in self.only
 
     def starts(self):
-        tiny = [str(self.path), "latency", "--count", "1", "--poller", self.poller]
+        tiny = [str(self.path), "latency", "--count", "1", "--poller", self.poller, "--io", self.io]
         return subprocess.run(tiny, capture_output=True, timeout=LIMIT_S, check=False).returncode == 0
 
     def run(self, case, count):
         each = max(count // case.channels, 1) if case.work == "parallel" else count
         work = "latency" if case.work == "parallel" else case.work
-        serve = [str(self.path), "--serve", "--transport", case.transport, "--poller", self.poller]
-        command = [str(self.path), work, "--poller", self.poller, "--size", str(case.size), "--count", str(each),
+        engine = ["--poller", self.poller, "--io", self.io]
+        serve = [str(self.path), "--serve", "--transport", case.transport, *engine]
+        command = [str(self.path), work, *engine, "--size", str(case.size), "--count", str(each),
                    "--channels", str(case.channels), "--warmup", "1", "--json"]
         with Server(serve) as server:
             client = call(command + ["--to", server.address()])
@@ -139,8 +140,9 @@ def find_programs(build, names):
     """Those that are there, and for the others why not."""
     perf = build / "tools/tofu-perf"
     known = {
-        "tofu": Tofu("tofu", perf, "auto"),
-        "tofu-poll": Tofu("tofu-poll", perf, "poll", ("latency", "parallel", "connections", "churn")),
+        "tofu": Tofu("tofu", perf),
+        "tofu-caller": Tofu("tofu-caller", perf, io="caller"),
+        "tofu-poll": Tofu("tofu-poll", perf, "poll", only=("latency", "parallel", "connections", "churn")),
         "zmq": Peer("zmq", build / "bench/peer_zmq", "libzmq"),
         "nng": Peer("nng", build / "bench/peer_nng", "nng"),
         "raw": Peer("raw", build / "bench/peer_raw", "sockets and nothing else: the floor"),

@@ -32,8 +32,8 @@ REQUEST, RESPONSE, SIGNAL, HELLO_REQUEST, HELLO_RESPONSE = range(5)
 DATA, BEGIN, END, PROBE = range(1, 5)
 
 FIELDS = {
-    "program", "version", "work", "transport", "poller", "size", "count", "channels", "threads", "window", "seconds",
-    "messages_per_s", "bytes_per_s", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns", "cpu_seconds",
+    "program", "version", "work", "transport", "poller", "io", "size", "count", "channels", "threads", "window",
+    "seconds", "messages_per_s", "bytes_per_s", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns", "cpu_seconds",
     "peer_cpu_seconds", "cpu_ns_per_message", "alone_cpu_ns_per_message", "sends_per_message", "receives_per_message",
     "wakeups_per_message", "resident_bytes_per_connection", "peer_resident_bytes_per_connection",
 }
@@ -110,7 +110,8 @@ class CommandLine(Case):
         for args in ((), ("speed",), ("latency", "word"), ("latency", "-n", "0"), ("latency", "-n", "x"),
                      ("latency", "-s", "65536"), ("latency", "--threads", "2"), ("latency", "--echo"),
                      ("churn", "-w", "2"), ("throughput", "-w", "2"), ("connections", "--threads=2"),
-                     ("latency", "--transport", "pigeon"), ("latency", "--poller", "stare"), ("latency", "--nonsense"),
+                     ("latency", "--transport", "pigeon"), ("latency", "--poller", "stare"), ("latency", "--io", "nobody"),
+                     ("latency", "--nonsense"),
                      ("latency", "--to", "uds|x", "--in-process"), ("latency", "--to", "uds|x", "--transport", "tcp"),
                      ("--serve", "uds|", "uds|"), ("--serve", "-n", "3")):
             with self.subTest(args=args):
@@ -199,6 +200,16 @@ class InOneProcess(Case):
             self.assert_times(r)
             self.assertGreater(r["resident_bytes_per_connection"], 0)
             self.assertGreater(r["alone_cpu_ns_per_message"], 0)
+
+    def test_engines_without_threads_do_all_works(self):
+        for work in ("throughput", "latency", "connections", "churn"):
+            for transport in transports(self):
+                with self.subTest(work=work, transport=transport):
+                    result = self.measure(work, "-n", 200, "-c", 3, "--transport", transport, "--io", "caller")
+                    self.assertEqual(result["io"], "caller")
+                    with Service("--transport", transport, "--io", "caller") as service:
+                        result = self.measure(work, "-n", 200, "-c", 3, "--to", service.address, "--io", "caller")
+                    self.assertEqual(result["count"], 200)
 
     def test_poller_is_chosen(self):
         poller = "afd" if FOREIGN else "poll"

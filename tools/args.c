@@ -12,6 +12,7 @@
 
 /* By kind. Which of them an engine has, the engine says. */
 static const char *const pollers[] = { "auto", "poll", "epoll", "afd" };
+static const char *const ios[] = { "thread", "caller" };
 
 /* Digits and nothing else, in range; strtoull() alone would take signs, spaces and what follows. */
 bool tofu_args_number(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *out)
@@ -69,6 +70,20 @@ bool tofu_args_poller(const char *text, enum tofu_poller_kind *out)
 
 	*out = right ? (enum tofu_poller_kind)at : TOFU_POLLER_AUTO;
 	return right;
+}
+
+bool tofu_args_io(const char *text, enum tofu_io *out)
+{
+	size_t at;
+	bool right = tofu_args_word("io", text, ios, sizeof ios / sizeof *ios, &at);
+
+	*out = right ? (enum tofu_io)at : TOFU_IO_THREAD;
+	return right;
+}
+
+const char *tofu_args_io_name(enum tofu_io io)
+{
+	return ios[io];
 }
 
 const char *tofu_args_poller_name(enum tofu_poller_kind kind)

@@ -20,5 +20,8 @@ bool tofu_args_word(const char *name, const char *text, const char *const *words
 /** What an engine waits with. */
 bool tofu_args_poller(const char *text, enum tofu_poller_kind *out);
 const char *tofu_args_poller_name(enum tofu_poller_kind kind);
+/** ... of enum tofu_io. */
+bool tofu_args_io(const char *text, enum tofu_io *out);
+const char *tofu_args_io_name(enum tofu_io io);
 
 #endif

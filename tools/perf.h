@@ -51,6 +51,7 @@ struct perf_options {
 	uint32_t window;    /* requests without an answer on each channel */
 	uint32_t timeout_s; /* give up when nothing happens for so long */
 	enum tofu_poller_kind poller;
+	enum tofu_io io;
 	bool echo; /* throughput: of requests and responses */
 	bool json;
 	bool verbose;

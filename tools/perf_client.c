@@ -76,6 +76,7 @@ static void choose(const struct perf_options *o, uint32_t lines, struct tofu_opt
 	wanted->pool_initial = pool < POOL_MOST ? (uint32_t)pool : POOL_MOST;
 	wanted->pool_max = wanted->pool_initial;
 	wanted->poller = o->poller;
+	wanted->io = o->io;
 	wanted->log = o->verbose ? tofu_say_log : NULL;
 	wanted->log_context = wanted;
 	if (o->verbose)

@@ -74,9 +74,9 @@ static const char *work_name(const struct perf_options *o)
 static void print_json(const struct perf_options *o, const struct figure figures[FIGURES])
 {
 	(void)printf("{\"program\": \"tofu-perf\", \"version\": \"%s\", \"work\": \"%s\", \"transport\": \"%s\", "
-	             "\"poller\": \"%s\"",
+	             "\"poller\": \"%s\", \"io\": \"%s\"",
 	             tofu_version(), work_name(o), tofu_perf_transport_name(o->transport),
-	             tofu_args_poller_name(o->poller));
+	             tofu_args_poller_name(o->poller), tofu_args_io_name(o->io));
 	for (size_t i = 0; i < FIGURES; i++) {
 		if (is_missing(figures[i].value))
 			(void)printf(", \"%s\": null", figures[i].field);

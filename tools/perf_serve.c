@@ -207,6 +207,7 @@ bool tofu_perf_server_open(struct perf_server *s, const struct perf_options *opt
 	wanted.pool_initial = SERVER_POOL;
 	wanted.pool_max = SERVER_POOL_MAX;
 	wanted.poller = options->poller;
+	wanted.io = options->io;
 	wanted.log = options->verbose ? tofu_say_log : NULL;
 	wanted.log_context = &wanted;
 	if (options->verbose)

@@ -35,6 +35,7 @@ static const char help[] =
 	"  -w, --window WINDOW      requests without an answer on each channel (1; throughput --echo: 256)\n"
 	"      --echo               throughput of requests and responses\n"
 	"      --poller NAME        what the engines wait with: auto, poll, epoll, afd (auto)\n"
+	"      --io NAME            who does the I/O: thread, the engines' own; caller, those that receive (thread)\n"
 	"      --in-process         both sides in this process: the default\n"
 	"      --to ADDRESS         the other side is a tofu-perf --serve\n"
 	"  -t, --timeout SECONDS    give up when nothing happens for so long (30)\n"
@@ -60,7 +61,7 @@ const char *tofu_perf_transport_name(enum perf_transport transport)
 }
 
 /* Those above 'z' have no short form. */
-enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, POLLER, IN_PROCESS, TO, JSON };
+enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, POLLER, IO, IN_PROCESS, TO, JSON };
 
 /* clang-format off */
 static const struct option long_options[] = {
@@ -73,6 +74,7 @@ static const struct option long_options[] = {
 	{ "window",     required_argument, NULL, 'w' },
 	{ "echo",       no_argument,       NULL, ECHO },
 	{ "poller",     required_argument, NULL, POLLER },
+	{ "io",         required_argument, NULL, IO },
 	{ "in-process", no_argument,       NULL, IN_PROCESS },
 	{ "to",         required_argument, NULL, TO },
 	{ "timeout",    required_argument, NULL, 't' },
@@ -140,6 +142,8 @@ static bool take(struct asked *a, int option, const char *text)
 		return true;
 	case POLLER:
 		return tofu_args_poller(text, &o->poller);
+	case IO:
+		return tofu_args_io(text, &o->io);
 	case IN_PROCESS:
 		a->in_process = true;
 		return true;
@@ -221,6 +225,11 @@ static int serve(struct asked *a, int rest, char **words)
 	return tofu_perf_serve(&a->options, rest == 1 ? words[0] : address);
 }
 
+static bool takes_when_serving(int option)
+{
+	return option == TRANSPORT || option == POLLER || option == IO || option == 'v' || option == '?';
+}
+
 /* What follows the command. */
 static int run(int argc, char **argv, enum perf_work work, int (*command)(struct asked *, int, char **))
 {
@@ -232,8 +241,8 @@ static int run(int argc, char **argv, enum perf_work work, int (*command)(struct
 			return tofu_say(usage, help) ? PERF_RIGHT : PERF_FAILED;
 		if (option == 'V')
 			return tofu_say_version() ? PERF_RIGHT : PERF_FAILED;
-		if (command == serve && option != '?' && option != TRANSPORT && option != POLLER && option != 'v') {
-			tofu_say_wrong(TOFU_OK, "--serve takes --transport, --poller and --verbose only");
+		if (command == serve && !takes_when_serving(option)) {
+			tofu_say_wrong(TOFU_OK, "--serve takes --transport, --poller, --io and --verbose only");
 			return refuse();
 		}
 		if (!take(&a, option, optarg))
