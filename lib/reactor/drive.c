@@ -3,18 +3,18 @@
 /*
  * Threads that lead (drive.h), and an engine without a thread.
  *
- * Nobody who waits is forgotten: a thread follows only while the lead is taken, which it sees under the lead's lock, and it is
- * counted there. Who gives the lead up sees the count under that lock, and wakes the engine's thread; without one, all
- * followers: any of them may lead now, and one that leaves instead, for its time is up, owes the others nothing.
+ * No waiting thread is forgotten. A thread follows only while the lead is taken. It sees that under the lead's lock, and is counted
+ * there. The leader that gives up the lead sees the count under the same lock and wakes the engine's thread; without one, it
+ * wakes all followers. Any of them may lead then, and a follower whose time is up may leave.
  *
- * Nothing that is posted is forgotten: who gives the lead up says first that it is free, then that all are asleep (mailbox.h).
- * Whoever posts after that wakes the poller, which ends the wait of whoever leads by then, of the engine's thread that stands by,
- * or of a foreign loop. What is posted before is seen by who gives the lead up. No timer is forgotten either: the engine's thread
- * stands by until the next one ends, and is woken if an earlier one has been started.
+ * No message is forgotten. The leader first marks the lead free, then marks all as asleep (mailbox.h), then looks into the mailbox. A
+ * thread that posts after that wakes the poller. This ends the wait of the leader of that moment, of the engine's thread that
+ * stands by, or of a foreign loop. No timer is forgotten: the engine's thread stands by until the next one ends, and is woken
+ * when an earlier one has been started.
  *
  * An engine may be destroyed while threads wait in its groups. tofu_engine_destroy() takes the lead, then the turn, and never
- * gives up the lead. So who leads may use the engine until it has given up the lead or, if there are followers to be
- * called, the turn; a follower may use it with its group's lock until the engine has let go of the group.
+ * gives up the lead. So a leader may use the engine until it has given up the lead or, if it calls followers, the turn. A
+ * follower may use it with its group's lock until the engine has let go of the group.
  */
 
 #include "reactor/drive.h"
@@ -22,7 +22,7 @@
 #include "reactor/engine.h"
 #include "reactor/group.h"
 
-/* What is posted in quick succession is gathered, up to so many messages, and up to one that is as long as this. */
+/* Messages that are posted in quick succession are gathered: up to so many, and up to one that is as long as this. */
 enum { GATHER_MESSAGES = 256, GATHER_BYTES = TOFU_DIRECT };
 
 enum tofu_status tofu_lead_init(struct tofu_lead *l)
@@ -51,7 +51,7 @@ static bool is_callers(const struct tofu_reactor *r)
 	return r->engine->options.io == TOFU_IO_CALLER;
 }
 
-/* With the lead's lock. Nobody else is to be woken by what happens from now on. */
+/* With the lead's lock. From now on events wake nobody else. */
 static void take(struct tofu_reactor *r)
 {
 	atomic_store(&r->lead.taken, true);
@@ -59,7 +59,7 @@ static void take(struct tofu_reactor *r)
 		tofu_poller_watch(r->poller, false);
 }
 
-/* With the lead's lock. False: there is something in the mailbox, and somebody has to see to that. */
+/* With the lead's lock. False: there is something in the mailbox; a thread has to take it. */
 static bool leave(struct tofu_reactor *r)
 {
 	atomic_store(&r->lead.taken, false);
@@ -70,7 +70,7 @@ static bool leave(struct tofu_reactor *r)
 
 /* --- to lead, to follow --- */
 
-/* True: the lead is the caller's. False: it follows. Nobody leads any more when the engine is being destroyed. */
+/* True: the caller leads. False: it follows. No thread takes the lead any more once the engine is being destroyed. */
 static bool lead_or_follow(struct tofu_reactor *r)
 {
 	struct tofu_lead *l = &r->lead;
@@ -120,7 +120,7 @@ bool tofu_lead_take(struct tofu_reactor *r, int64_t deadline_ns)
 	return leads;
 }
 
-/* The engine's thread stands by, and is woken by what happens from now on. */
+/* To the engine's thread, which stands by: from now on events wake it. */
 static void give_back(struct tofu_reactor *r, const struct tofu_wish *wish)
 {
 	struct tofu_lead *l = &r->lead;
@@ -131,7 +131,7 @@ static void give_back(struct tofu_reactor *r, const struct tofu_wish *wish)
 	tofu_mutex_unlock(&l->lock);
 }
 
-/* Without a thread: a foreign loop may be there to see to what there is. False: not given up, for there are followers. */
+/* Without a thread. A foreign loop is told of what is in the mailbox. False: there are followers, and the lead is not given up. */
 static bool give_up_alone(struct tofu_reactor *r)
 {
 	bool alone;
@@ -213,7 +213,7 @@ bool tofu_lead_lend(struct tofu_reactor *r)
 	if (!r->lends || next_ns <= r->now_ns || !is_for_one_that_waits(r))
 		return false;
 	tofu_mutex_lock(&l->lock);
-	l->lent = l->followers == 1; /* who is about to be told, and will wait again */
+	l->lent = l->followers == 1; /* the one that is woken next, and will wait again */
 	l->until_ns = next_ns;
 	if (l->lent && !leave(r))
 		tofu_poller_wake(r->poller);
@@ -238,7 +238,7 @@ void tofu_lead_stand_by(struct tofu_reactor *r)
 		if (!atomic_load(&l->taken))
 			break;
 		if (l->until_ns <= now_ns)
-			l->until_ns = INT64_MAX; /* who leads sees to the timer */
+			l->until_ns = INT64_MAX; /* the leader sees to the timer */
 	}
 	take(r);
 	l->lent = false;
@@ -290,7 +290,7 @@ enum tofu_status tofu_engine_run(tofu_engine *e, int64_t timeout_ns)
 	return wish.granted ? TOFU_OK : TOFU_TIMEOUT;
 }
 
-/* What has been posted before nobody was told of: the loop is to look once. */
+/* No loop was told of what has been posted before: wake it once. */
 enum tofu_status tofu_engine_pollable(tofu_engine *e, intptr_t *out)
 {
 	if (out != NULL)

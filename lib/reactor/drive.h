@@ -3,20 +3,20 @@
 #define TOFU_REACTOR_DRIVE_H
 
 /*
- * Who runs the turns. One thread at a time has the lead: it runs turns, and it alone waits in the poller. It is one of
+ * Which thread runs the turns. One thread at a time has the lead: it runs turns, and it alone waits in the poller. The leader is
  *
- *     the engine's own thread, if there is one;
- *     a thread that waits for something of the engine, say in tofu_receive(): it leads until that is there.
+ *     the engine's own thread, if there is one, or
+ *     a thread that waits for something of the engine, say in tofu_receive(); it leads until that is there.
  *
- * With TOFU_IO_CALLER there are only the latter. Those that wait while another one leads follow: they sleep until the engine
- * has something for them, or until the lead is free.
+ * With TOFU_IO_CALLER there is no thread of the engine. A thread that waits while another one leads follows: it sleeps until the
+ * engine has something for it, or until the lead is free.
  *
  * With TOFU_IO_THREAD the engine's thread leads at first. When it has something for the only thread that waits, it lends the
- * lead: that thread takes it when it waits again, and then no message has to be handed from one thread to the other. Meanwhile
- * the engine's thread stands by: it is woken by whatever happens while nobody leads, and then leads again. So nobody is served
- * later because the lead is lent.
+ * lead. That thread takes the lead when it waits again; then no message has to be handed from one thread to the other. The
+ * engine's thread stands by meanwhile: an event that comes while nobody leads wakes it, and it leads again. So lending the lead
+ * delays no other channel.
  *
- * The lead is not the turn (reactor.h). Who leads gives the turn back while it waits, so that others may post, or fork.
+ * The lead is not the turn (reactor.h). The leader gives the turn back while it waits, so that others may post, or fork.
  */
 
 #include <stdatomic.h>
@@ -41,7 +41,7 @@ struct tofu_lead {
 	bool ready;
 };
 
-/** What a thread that leads waits for: that something happens to this group, or anywhere (NULL). */
+/** What a leader waits for: that something happens to this group, or anywhere (NULL). */
 struct tofu_wish {
 	const struct tofu_group *group;
 	bool granted;
@@ -63,12 +63,12 @@ void tofu_lead_stand_by(struct tofu_reactor *r);
  * gives false. If no other thread leads, this one does; else it waits on the condition. May return for nothing.
  */
 bool tofu_group_wait(struct tofu_group *g, struct tofu_cond *what, int64_t deadline_ns);
-/** With the group's lock, when the engine lets go of it: who follows in it does so no more. */
+/** With the group's lock, when the engine lets go of it: its followers follow no more. */
 void tofu_group_follows_no_more(struct tofu_reactor *r, struct tofu_group *g);
 
-/** Does anybody wait for events, or stand by? Else nobody has to be woken. Of a signal handler, too. */
+/** Does a thread or a foreign loop wait for events, or stand by? Else there is nobody to wake. Also in signal handlers. */
 bool tofu_lead_is_watched(const struct tofu_reactor *r);
-/** In an engine without a thread: the calling thread is to drive it soon, so that nobody has to be woken for what it has posted. */
+/** In an engine without a thread: will the calling thread drive it next? Then it need not wake anybody for what it has posted. */
 bool tofu_lead_is_expected(const struct tofu_reactor *r);
 /** ... that many bytes at last: carry it out while nobody leads, unless it had better be gathered with what follows. */
 void tofu_drive_posted(struct tofu_reactor *r, uint32_t bytes);
