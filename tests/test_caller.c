@@ -236,9 +236,9 @@ START_TEST(many_messages_are_written_without_a_call)
 	struct pair p;
 
 	mixed_pair(&p, OVER_TCP);
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 600; i++)
 		say(&p.client, p.client_channel, TOFU_SIGNAL, 0, "one of many");
-	for (int i = 0; i < 256; i++) { /* the others may still be gathered */
+	for (int i = 0; i < 600 - 255; i++) { /* so many may still be gathered */
 		tofu_msg *msg = expect_peer(&p.server, TOFU_SIGNAL);
 
 		tofu_msg_put(&msg);
