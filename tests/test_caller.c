@@ -11,6 +11,7 @@
 
 #include "lib/raw.h"
 #include "lib/steps.h"
+#include "reactor/engine.h"
 
 static struct tofu_options of_callers(void)
 {
@@ -175,11 +176,12 @@ START_TEST(a_channel_whose_time_is_over_ends_while_its_group_is_waited_in)
 	struct side side;
 	char address[600];
 	struct raw peer;
-	intptr_t listener = raw_listen(_i, address, sizeof address);
+	intptr_t listener;
 	tofu_msg *msg;
 
 	options.handshake_timeout_ms = 200;
 	engine = engine_up(&options);
+	listener = raw_listen(_i, address, sizeof address);
 	side = side_in(engine);
 	h = call(&side, address, "to somebody who does not answer");
 	raw_accept(&peer, listener);
@@ -429,12 +431,13 @@ START_TEST(a_foreign_loop_is_told_how_long_it_may_wait)
 	struct side side;
 	char address[600];
 	struct raw peer;
-	intptr_t listener = raw_listen(_i, address, sizeof address);
+	intptr_t listener;
 	int64_t begin = tofu_plat_now_ns();
 	tofu_msg *msg = NULL;
 
 	options.handshake_timeout_ms = 300;
 	engine = engine_up(&options);
+	listener = raw_listen(_i, address, sizeof address);
 	side = side_in(engine);
 	ck_assert_int_eq(tofu_engine_timeout(engine), -1);
 	call(&side, address, "to somebody who does not answer");
@@ -510,6 +513,54 @@ START_TEST(a_thread_that_leads_hears_what_others_post)
 	say(&p.server, p.server_channel, TOFU_SIGNAL, 0, "the end");
 	waiter_gets(&w, "the end");
 	pair_close(&p);
+}
+END_TEST
+
+/* The turn is ours: as if the turn of another thread, which posts, brought this to the group. */
+static void hand_to(struct waiter *w)
+{
+	struct tofu_reactor *r = &w->side.engine->reactor;
+
+	ck_assert(tofu_reactor_notify(r, w->side.group, 0, 1, TOFU_POOL_EMPTY));
+	tofu_reactor_deliver(r);
+}
+
+static void waiter_is_handed_it(struct waiter *w)
+{
+	tofu_thread_join(&w->thread);
+	works(w->status);
+	ck_assert_uint_eq(tofu_msg_header(w->msg)->status, TOFU_POOL_EMPTY);
+	tofu_msg_put(&w->msg);
+}
+
+START_TEST(what_comes_while_a_leader_waits_for_the_turn_is_not_missed)
+{
+	tofu_engine *engine = callers_engine();
+	struct side side = side_in(engine);
+	struct waiter w;
+
+	tofu_reactor_hold_turn(&engine->reactor);
+	waiter_start(&w, side);
+	eventually(atomic_load(&engine->reactor.lead.taken));
+	hand_to(&w);
+	tofu_reactor_give_turn_back(&engine->reactor);
+	waiter_is_handed_it(&w);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(what_another_thread_brings_wakes_a_leader_in_the_poller)
+{
+	tofu_engine *engine = callers_engine();
+	struct waiter w;
+
+	waiter_start(&w, side_in(engine));
+	eventually(atomic_load(&engine->reactor.lead.taken) && tofu_mailbox_is_asleep(&engine->mailbox));
+	tofu_reactor_hold_turn(&engine->reactor);
+	hand_to(&w);
+	tofu_reactor_give_turn_back(&engine->reactor);
+	waiter_is_handed_it(&w);
+	engine_down(engine);
 }
 END_TEST
 
@@ -738,6 +789,8 @@ static Suite *suite_of_caller(void)
 	over_add(tc, a_foreign_loop_is_told_how_long_it_may_wait, 1);
 	tc = suite_case(suite, "threads", 60);
 	over_add(tc, a_thread_that_leads_hears_what_others_post, 1);
+	tcase_add_test(tc, what_comes_while_a_leader_waits_for_the_turn_is_not_missed);
+	tcase_add_test(tc, what_another_thread_brings_wakes_a_leader_in_the_poller);
 	tcase_add_test(tc, a_thread_that_leads_hears_of_an_update);
 	tcase_add_test(tc, a_thread_that_leads_hears_of_an_interrupt);
 	tcase_add_test(tc, a_thread_that_leads_leaves_when_its_group_is_destroyed);

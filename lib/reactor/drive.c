@@ -52,9 +52,10 @@ static bool is_callers(const struct tofu_reactor *r)
 }
 
 /* With the lead's lock. From now on events wake nobody else. */
-static void take(struct tofu_reactor *r)
+static void take(struct tofu_reactor *r, struct tofu_wish *wish)
 {
 	atomic_store(&r->lead.taken, true);
+	atomic_store(&r->lead.wish, wish);
 	if (r->lead.lent)
 		tofu_poller_watch(r->poller, false);
 }
@@ -71,7 +72,7 @@ static bool leave(struct tofu_reactor *r)
 /* --- to lead, to follow --- */
 
 /* True: the caller leads. False: it follows. No thread takes the lead any more once the engine is being destroyed. */
-static bool lead_or_follow(struct tofu_reactor *r)
+static bool lead_or_follow(struct tofu_reactor *r, struct tofu_wish *wish)
 {
 	struct tofu_lead *l = &r->lead;
 	bool leads;
@@ -79,7 +80,7 @@ static bool lead_or_follow(struct tofu_reactor *r)
 	tofu_mutex_lock(&l->lock);
 	leads = !atomic_load(&l->taken) && !atomic_load(&r->engine->stopping);
 	if (leads) {
-		take(r);
+		take(r, wish);
 		l->times++;
 		atomic_store_explicit(&l->last, tofu_thread_self(), memory_order_relaxed);
 	} else {
@@ -102,7 +103,7 @@ void tofu_group_follows_no_more(struct tofu_reactor *r, struct tofu_group *g)
 	g->follows = 0;
 }
 
-bool tofu_lead_take(struct tofu_reactor *r, int64_t deadline_ns)
+bool tofu_lead_take(struct tofu_reactor *r, struct tofu_wish *or_null, int64_t deadline_ns)
 {
 	struct tofu_lead *l = &r->lead;
 	bool in_time = true;
@@ -115,9 +116,21 @@ bool tofu_lead_take(struct tofu_reactor *r, int64_t deadline_ns)
 	l->followers--;
 	leads = !atomic_load(&l->taken);
 	if (leads)
-		take(r);
+		take(r, or_null);
 	tofu_mutex_unlock(&l->lock);
 	return leads;
+}
+
+/* A leader that sleeps in the poller did not do this itself: another thread has the turn, and wakes it. */
+void tofu_lead_grant(struct tofu_reactor *r, const struct tofu_group *g)
+{
+	struct tofu_wish *wish = atomic_load(&r->lead.wish);
+
+	if (wish == NULL || (wish->group != NULL && g != NULL && wish->group != g))
+		return;
+	wish->granted = true;
+	if (tofu_mailbox_nudge(&r->engine->mailbox))
+		tofu_engine_wake(r->engine);
 }
 
 /* To the engine's thread, which stands by: from now on events wake it. */
@@ -171,13 +184,12 @@ static bool drive(struct tofu_reactor *r, struct tofu_wish *wish, int64_t deadli
 bool tofu_group_wait(struct tofu_group *g, struct tofu_cond *what, int64_t deadline_ns)
 {
 	struct tofu_engine *e = tofu_group_engine(g);
+	struct tofu_wish wish = { .group = g };
 	bool in_time;
 
 	if (e == NULL)
 		return tofu_cond_wait_until(what, &g->lock, deadline_ns);
-	if (lead_or_follow(&e->reactor)) {
-		struct tofu_wish wish = { .group = g };
-
+	if (lead_or_follow(&e->reactor, &wish)) {
 		g->leads++;
 		tofu_mutex_unlock(&g->lock);
 		in_time = drive(&e->reactor, &wish, deadline_ns);
@@ -210,7 +222,7 @@ bool tofu_lead_lend(struct tofu_reactor *r)
 	struct tofu_lead *l = &r->lead;
 	int64_t next_ns = tofu_reactor_next_look(r);
 
-	if (!r->lends || next_ns <= r->now_ns || !is_for_one_that_waits(r))
+	if (!r->lends || atomic_load(&l->wish) != NULL || next_ns <= r->now_ns || !is_for_one_that_waits(r))
 		return false;
 	tofu_mutex_lock(&l->lock);
 	l->lent = l->followers == 1; /* the one that is woken next, and will wait again */
@@ -240,7 +252,7 @@ void tofu_lead_stand_by(struct tofu_reactor *r)
 		if (l->until_ns <= now_ns)
 			l->until_ns = INT64_MAX; /* the leader sees to the timer */
 	}
-	take(r);
+	take(r, NULL);
 	l->lent = false;
 	tofu_mutex_unlock(&l->lock);
 }
@@ -284,7 +296,7 @@ enum tofu_status tofu_engine_run(tofu_engine *e, int64_t timeout_ns)
 
 	if (!may_be_driven(e))
 		return TOFU_NOT_ALLOWED;
-	if (!tofu_lead_take(&e->reactor, deadline_ns))
+	if (!tofu_lead_take(&e->reactor, &wish, deadline_ns))
 		return TOFU_TIMEOUT;
 	(void)drive(&e->reactor, &wish, deadline_ns);
 	return wish.granted ? TOFU_OK : TOFU_TIMEOUT;

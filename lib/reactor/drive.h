@@ -29,10 +29,22 @@ struct tofu_engine;
 struct tofu_group;
 struct tofu_reactor;
 
+/**
+ * What a leader waits for: that something happens to this group, or anywhere (NULL). It is there from the moment when the thread
+ * takes the lead, with the group's lock, until its last turn ends. So whatever happens to the group after the thread has looked
+ * grants the wish, even by a thread that has the turn in between.
+ */
+struct tofu_wish {
+	const struct tofu_group *group;
+	bool granted;    /* under the turn */
+	int64_t next_ns; /* out: when the next turn has something to do, whatever happens */
+};
+
 struct tofu_lead {
 	struct tofu_mutex lock; /* all below; what is atomic is also read without */
 	struct tofu_cond given_up;
 	atomic_bool taken;
+	struct tofu_wish *_Atomic wish; /* the leader's; NULL: it waits for nothing */
 	unsigned followers;
 	const void *_Atomic last; /* the thread of the application that led last */
 	uint64_t times;           /* such a thread has led */
@@ -41,19 +53,18 @@ struct tofu_lead {
 	bool ready;
 };
 
-/** What a leader waits for: that something happens to this group, or anywhere (NULL). */
-struct tofu_wish {
-	const struct tofu_group *group;
-	bool granted;
-	int64_t next_ns; /* out: when the next turn has something to do, whatever happens */
-};
-
 enum tofu_status tofu_lead_init(struct tofu_lead *l);
 void tofu_lead_fini(struct tofu_lead *l);
-/** Wait for the lead until deadline_ns. False: not in time. */
-bool tofu_lead_take(struct tofu_reactor *r, int64_t deadline_ns);
+/** Wait for the lead until deadline_ns, for a wish or for good (NULL). False: not in time. */
+bool tofu_lead_take(struct tofu_reactor *r, struct tofu_wish *or_null, int64_t deadline_ns);
 
-/** The engine's thread, with the lead and the turn: would another thread lead next? Then the lead is free from here on. */
+/**
+ * With the turn, after something has happened to this group, or to any that is concerned (NULL): if the leader waits for it, it
+ * waits no longer.
+ */
+void tofu_lead_grant(struct tofu_reactor *r, const struct tofu_group *g);
+
+/** With the lead and the turn, if this is the engine's thread: would another one lead next? Then the lead is free from here on. */
 bool tofu_lead_lend(struct tofu_reactor *r);
 /** ... and stand by, without the turn, until it is to lead again. */
 void tofu_lead_stand_by(struct tofu_reactor *r);

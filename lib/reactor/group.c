@@ -174,6 +174,7 @@ void tofu_group_ended(struct tofu_reactor *r, struct tofu_group *g)
 	tofu_group_follows_no_more(r, g);
 	g->ended = true;
 	tofu_cond_broadcast(&g->settling);
+	tofu_lead_grant(r, g);
 	tofu_mutex_unlock(&g->lock);
 }
 

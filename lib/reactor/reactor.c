@@ -192,13 +192,6 @@ void tofu_reactor_log(struct tofu_reactor *r, enum tofu_log_level level, const c
 	va_end(args);
 }
 
-/* Who leads waits for something: it is here. */
-static void grant(struct tofu_reactor *r, const struct tofu_group *g)
-{
-	if (r->wish != NULL && (r->wish->group == NULL || r->wish->group == g))
-		r->wish->granted = true;
-}
-
 void tofu_reactor_add_group(struct tofu_reactor *r, struct tofu_group *g)
 {
 	tofu_reactor_hold_turn(r);
@@ -212,7 +205,6 @@ void tofu_reactor_group_ended(struct tofu_reactor *r, struct tofu_group *g)
 		return;
 	tofu_list_remove(&g->touched);
 	tofu_list_remove(&g->of_reactor);
-	grant(r, g);
 	tofu_group_ended(r, g);
 }
 
@@ -295,10 +287,9 @@ static void pass_on_interrupts(struct tofu_reactor *r)
 {
 	if (!tofu_mailbox_take_interrupts(&r->engine->mailbox))
 		return;
-	if (r->wish != NULL)
-		r->wish->granted = true;
 	for (struct tofu_list *node = r->groups.next; node != &r->groups; node = node->next)
 		tofu_group_pass_on_interrupt(TOFU_LIST_OWNER(node, struct tofu_group, of_reactor));
+	tofu_lead_grant(r, NULL);
 }
 
 /*
@@ -420,7 +411,9 @@ static bool is_to_trim(struct tofu_reactor *r)
 /* Until deadline_ns at most, and not at all if who leads has got what it waits for. */
 static int64_t time_to_wait(const struct tofu_reactor *r, int64_t deadline_ns)
 {
-	if (r->wish != NULL && r->wish->granted)
+	const struct tofu_wish *wish = atomic_load(&r->lead.wish);
+
+	if (wish != NULL && wish->granted)
 		return 0;
 	return time_until(deadline_ns == TOFU_FOREVER ? tofu_reactor_next_look(r)
 	                                              : sooner(tofu_reactor_next_look(r), deadline_ns),
@@ -635,8 +628,8 @@ void tofu_reactor_deliver(struct tofu_reactor *r)
 	while ((node = tofu_list_pop(&r->touched)) != NULL) {
 		struct tofu_group *g = TOFU_LIST_OWNER(node, struct tofu_group, touched);
 
-		grant(r, g);
 		tofu_group_deliver(g);
+		tofu_lead_grant(r, g);
 	}
 	r->sent = NULL;
 	r->stocked = 0;
@@ -685,9 +678,9 @@ static bool turn(struct tofu_reactor *r, int64_t deadline_ns)
 	handle_ready(r, ready, count);                  /* accept, connect, read */
 	expire_timers(r);                               /* what took too long */
 	if (!tofu_list_empty(&r->touched))
-		r->through_ns = 0;                   /* what is posted next may be the answer */
-	lent = r->wish == NULL && tofu_lead_lend(r); /* who gets it may lead next */
-	tofu_reactor_deliver(r);                     /* what came in: one wake-up per group and turn */
+		r->through_ns = 0; /* what is posted next may be the answer */
+	lent = tofu_lead_lend(r);  /* who gets it may lead next */
+	tofu_reactor_deliver(r);   /* what came in: one wake-up per group and turn */
 	return lent;
 }
 
@@ -715,14 +708,13 @@ bool tofu_reactor_run(struct tofu_reactor *r, struct tofu_wish *wish, int64_t de
 
 	take_turn(r);
 	r->now_ns = tofu_plat_now_ns();
-	r->wish = wish;
 	do {
 		(void)turn(r, deadline_ns);
 		in_time = deadline_ns == TOFU_FOREVER || r->now_ns < deadline_ns;
 	} while (!wish->granted && in_time && !atomic_load(&r->engine->stopping));
 	if (!tofu_list_empty(&r->dirty))
 		catch_up(r); /* what has come in may have to be answered by us */
-	r->wish = NULL;
+	atomic_store(&r->lead.wish, NULL);
 	wish->next_ns = tofu_reactor_next_look(r);
 	end_turn_and_tell(r);
 	return in_time;
@@ -758,7 +750,7 @@ enum tofu_status tofu_reactor_start(struct tofu_reactor *r)
 		return TOFU_OK;
 	}
 	r->lends = is_to_lend(r);
-	(void)tofu_lead_take(r, TOFU_FOREVER); /* for the thread */
+	(void)tofu_lead_take(r, NULL, TOFU_FOREVER); /* for the thread */
 	status = tofu_thread_start(&r->thread, run, r);
 	r->started = status == TOFU_OK;
 	return status;
@@ -767,7 +759,7 @@ enum tofu_status tofu_reactor_start(struct tofu_reactor *r)
 /* The turn as well, for who gave up the lead may still be calling others. */
 static void take_lead(struct tofu_reactor *r)
 {
-	(void)tofu_lead_take(r, TOFU_FOREVER);
+	(void)tofu_lead_take(r, NULL, TOFU_FOREVER);
 	take_turn(r);
 	tell_of_complaints(r);
 	end_turn_and_tell(r);

@@ -84,7 +84,6 @@ struct tofu_reactor {
 	struct tofu_thread thread;
 	bool started;
 	struct tofu_lead lead;
-	struct tofu_wish *wish;   /* of who leads; NULL: it waits for nothing */
 	atomic_bool has_pollable; /* a foreign loop waits for events */
 	bool lends;               /* the engine's thread lends the lead */
 	struct tofu_mutex turn;   /* held but while it waits, by whoever changes anything here */
