@@ -327,7 +327,7 @@ START_TEST(an_engine_with_a_thread_is_not_to_be_run)
 }
 END_TEST
 
-START_TEST(who_does_the_io_is_one_of_two)
+START_TEST(an_unknown_way_to_do_io_is_refused)
 {
 	struct tofu_options options = of_callers();
 	tofu_engine *engine = (tofu_engine *)&options;
@@ -477,7 +477,7 @@ static void wait_once(void *context)
 	do {
 		tofu_msg_put(&w->msg);
 		w->status = tofu_receive(w->side.group, &w->msg, TOFU_FOREVER);
-	} while (w->status == TOFU_OK && is_notice(w->msg, TOFU_SEND_READY)); /* that is for who posts */
+	} while (w->status == TOFU_OK && is_notice(w->msg, TOFU_SEND_READY)); /* that is for the thread that posts */
 	atomic_store(&w->done, true);
 }
 
@@ -783,7 +783,7 @@ static Suite *suite_of_caller(void)
 	over_add(tc, run_returns_when_some_group_has_got_something, 1);
 	tcase_add_test(tc, run_ends_with_an_interrupt);
 	tcase_add_test(tc, an_engine_with_a_thread_is_not_to_be_run);
-	tcase_add_test(tc, who_does_the_io_is_one_of_two);
+	tcase_add_test(tc, an_unknown_way_to_do_io_is_refused);
 	over_add(tc, a_foreign_loop_is_told_of_a_peers_message, 1);
 	over_add(tc, a_foreign_loop_is_told_of_what_another_thread_posts, 1);
 	over_add(tc, a_foreign_loop_is_told_how_long_it_may_wait, 1);

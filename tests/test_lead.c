@@ -51,7 +51,7 @@ static uint64_t times_led(tofu_engine *engine)
 	return times;
 }
 
-/* Receives until something other than "more" comes; that there is room again is for who posts. */
+/* Receives until something other than "more" comes; that there is room again concerns the thread that posts. */
 static void receive_on(void *context)
 {
 	struct leader *l = context;
@@ -366,7 +366,7 @@ START_TEST(many_that_receive_lose_nothing)
 }
 END_TEST
 
-/* Who leads sees to it; the engine's thread, which stood by until then, does not wake again and again after that. */
+/* The leader sees to it; the engine's thread, which stood by until then, does not wake again and again after that. */
 START_TEST(a_timer_that_ends_while_another_thread_leads_is_not_the_engines_threads_affair)
 {
 	struct leader l;

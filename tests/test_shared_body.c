@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Messages that share a body: who changes it parts with it, and nobody else notices. */
+/* Messages that share a body: the one that changes it gets its own, and the others notice nothing. */
 
 #include <string.h>
 

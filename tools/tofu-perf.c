@@ -35,7 +35,7 @@ static const char help[] =
 	"  -w, --window WINDOW      requests without an answer on each channel (1; throughput --echo: 256)\n"
 	"      --echo               throughput of requests and responses\n"
 	"      --poller NAME        what the engines wait with: auto, poll, epoll, afd (auto)\n"
-	"      --io NAME            who does the I/O: thread, the engines' own; caller, those that receive (thread)\n"
+	"      --io NAME            which threads do the I/O: caller, those that receive; or the engines' (thread)\n"
 	"      --in-process         both sides in this process: the default\n"
 	"      --to ADDRESS         the other side is a tofu-perf --serve\n"
 	"  -t, --timeout SECONDS    give up when nothing happens for so long (30)\n"

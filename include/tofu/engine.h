@@ -43,13 +43,12 @@ enum tofu_poller_kind {
 
 /**
  * Who does the I/O of an engine.
- * TOFU_IO_THREAD: a thread of the engine's own. A thread of the application that waits for messages does it instead, for as long
- * as it waits and no other does, where the engine waits with epoll: that saves handing each message from thread to thread. A
- * thread that waits needs 32 KiB of stack.
+ * TOFU_IO_THREAD: a thread of the engine's own. With epoll, a thread of the application does it instead while it waits for
+ * messages and no other thread does: then no message is handed from thread to thread. Such a thread needs 32 KiB of stack.
  */
 enum tofu_io {
 	TOFU_IO_THREAD = 0,
-	TOFU_IO_CALLER = 1,     /* the threads that wait in it: see tofu_engine_run() */
+	TOFU_IO_CALLER = 1,     /* the threads that call it: see tofu_engine_run() */
 	TOFU_IO_THREAD_ONLY = 2 /* the engine's own thread, always */
 };
 
@@ -84,7 +83,7 @@ struct tofu_options {
 	uint32_t channel_share_percent; /* messages of one channel that the application has not put back or posted: at most
 	                                   so much of what is free in the pool, then it is not read; default 100, most 100000 */
 	uint32_t bye_timeout_ms;       /* for the answer to a ByeRequest; default: handshake_timeout_ms */
-	enum tofu_io io;               /* who does the I/O; default TOFU_IO_THREAD */
+	enum tofu_io io;               /* what thread does the I/O; default TOFU_IO_THREAD */
 };
 /* clang-format on */
 
@@ -235,7 +234,7 @@ enum tofu_status tofu_group_destroy(tofu_group *group);
 enum tofu_status tofu_post(tofu_group *group, tofu_msg **msg, struct tofu_header *out_or_null);
 
 /**
- * Post several messages, as tofu_post() does one after the other, for less: in order, up to the first that is refused.
+ * Post several messages as tofu_post() does one after the other, at a lower cost: in order, up to the first that is refused.
  * *posted, unless NULL, is how many were accepted.
  * Ownership: those are the engine's, and their pointers in msgs NULL. The others are still the caller's, unchanged.
  * Threads:   any, at the same time. Blocks: no.

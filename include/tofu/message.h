@@ -102,9 +102,9 @@ void tofu_msg_put(tofu_msg **msg);
 enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out);
 
 /**
- * A copy that shares the body with its source, by counting who has it: nobody copies it until one of them changes. For one body to
- * many channels. Whichever of the messages changes its body gets a copy of its own first; a pointer that
- * tofu_msg_body_reserve() gave before must not be written to any more. Small bodies, up to 256 bytes, are copied.
+ * A copy that shares the body with its source, without copying it: for one body to many channels. A message that changes a shared
+ * body gets a copy of its own first. Do not write any more through a pointer that tofu_msg_body_reserve() gave before. A body
+ * of up to 256 bytes is copied at once.
  * Ownership, threads, errors: as tofu_msg_clone(). The messages may then be used by different threads.
  */
 enum tofu_status tofu_msg_share(tofu_msg *msg, tofu_msg **out);

@@ -5,7 +5,7 @@
  * is reset; the pool bounds how much of that is kept.
  *
  * That memory is a block that counts who has it: a body can be shared by several messages, of any thread, each of which only
- * reads it. One that wants to change its body while others have it takes a block of its own first. Who finds that it is the
+ * reads it. One that wants to change its body while others have it takes a block of its own first. The one that finds that it is the
  * only one stays that, for only an owner shares.
  *
  * What fails leaves the message as it was: memory is had first, then something changes. Messages come from a pool and

@@ -38,7 +38,7 @@ static void hold(struct tofu_fork_watch *w)
 	e->held = true;
 	tofu_reactor_hold_turn(&e->reactor);
 	each_group(&e->reactor, tofu_mutex_lock);
-	tofu_mutex_lock(&e->reactor.lead.lock); /* after those: who waits in a group takes it with the group's */
+	tofu_mutex_lock(&e->reactor.lead.lock); /* last: a thread that waits in a group takes it with the group's */
 	tofu_mutex_lock(&e->lock);
 	tofu_mutex_lock(&e->registry.lock);
 	tofu_resolver_hold(e->resolver);

@@ -32,8 +32,8 @@ struct tofu_group {
 	struct tofu_cond settling;
 	struct tofu_msg_queue inbox;
 	unsigned inside;         /* threads that wait in it */
-	unsigned leads;          /* of those, who run the turns (drive.h) */
-	unsigned follows;        /* ... and who would, counted there as well */
+	unsigned leads;          /* of those, the one that runs the turns (drive.h) */
+	unsigned follows;        /* ... and those that would, counted there as well */
 	bool closed;             /* nothing arrives any more */
 	bool ended;              /* the engine has let go of it */
 	struct tofu_command end; /* asks the engine to */

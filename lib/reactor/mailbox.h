@@ -60,7 +60,7 @@ bool tofu_mailbox_take_interrupts(struct tofu_mailbox *box);
 bool tofu_mailbox_is_asleep(struct tofu_mailbox *box);
 bool tofu_mailbox_is_empty(struct tofu_mailbox *box);
 
-/** Who has the turn: messages that were posted since they were last taken, about. */
+/** With the turn: messages that were posted since they were last taken, about. */
 size_t tofu_mailbox_count(const struct tofu_mailbox *box);
 
 /** Reactor: about to sleep. False: something came in; do not. */

@@ -70,7 +70,7 @@ struct tofu_poller_ops {
 	intptr_t (*pollable)(struct tofu_poller *p);
 	/** For another thread to stand by (drive.h); all three NULL: this backend cannot. False: no descriptor, or no memory. */
 	bool (*can_stand_by)(struct tofu_poller *p);
-	/** Is who stands by to be woken once, when a wait would not sleep? From now on, also for what there is already. */
+	/** Shall the thread that stands by be woken once, when a wait would not sleep? From now on, also for what there is already. */
 	void (*watch)(struct tofu_poller *p, bool on);
 	/** Stand by until then, or until so many nanoseconds have passed. May return for nothing. */
 	void (*stand_by)(struct tofu_poller *p, int64_t timeout_ns);

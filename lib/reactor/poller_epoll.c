@@ -38,7 +38,7 @@ struct epoll_set {
 	struct tofu_poller base; /* first: the two are cast into each other */
 	struct tofu_event waker;
 	int fd;
-	int guard;   /* a set in which fd is, for who stands by; -1: nobody is to */
+	int guard;   /* a set with fd in it, for the thread that stands by; -1: none is to */
 	bool coarse; /* this kernel waits for whole milliseconds only */
 	struct epoll_event fetched[BATCH];
 };

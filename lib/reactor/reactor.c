@@ -137,7 +137,7 @@ static int64_t complaints_deadline(const struct tofu_reactor *r)
 	return r->complaints_left_out > 0 ? r->complaints_ns + TOFU_NS_PER_S : INT64_MAX;
 }
 
-/* By who leads only: that is where the application's function is to run. */
+/* By the leader only: the application's function runs on its thread. */
 static void end_turn_and_tell(struct tofu_reactor *r)
 {
 	const struct tofu_options *o = &r->engine->options;
@@ -408,7 +408,7 @@ static bool is_to_trim(struct tofu_reactor *r)
 	return true;
 }
 
-/* Until deadline_ns at most, and not at all if who leads has got what it waits for. */
+/* Until deadline_ns at most, and not at all if the leader has got what it waits for. */
 static int64_t time_to_wait(const struct tofu_reactor *r, int64_t deadline_ns)
 {
 	const struct tofu_wish *wish = atomic_load(&r->lead.wish);
@@ -679,7 +679,7 @@ static bool turn(struct tofu_reactor *r, int64_t deadline_ns)
 	expire_timers(r);                               /* what took too long */
 	if (!tofu_list_empty(&r->touched))
 		r->through_ns = 0; /* what is posted next may be the answer */
-	lent = tofu_lead_lend(r);  /* who gets it may lead next */
+	lent = tofu_lead_lend(r);  /* the thread that gets it may lead next */
 	tofu_reactor_deliver(r);   /* what came in: one wake-up per group and turn */
 	return lent;
 }
@@ -756,7 +756,7 @@ enum tofu_status tofu_reactor_start(struct tofu_reactor *r)
 	return status;
 }
 
-/* The turn as well, for who gave up the lead may still be calling others. */
+/* The turn as well: the thread that gave up the lead may still be calling others. */
 static void take_lead(struct tofu_reactor *r)
 {
 	(void)tofu_lead_take(r, NULL, TOFU_FOREVER);

@@ -86,7 +86,7 @@ struct tofu_reactor {
 	struct tofu_lead lead;
 	atomic_bool has_pollable; /* a foreign loop waits for events */
 	bool lends;               /* the engine's thread lends the lead */
-	struct tofu_mutex turn;   /* held but while it waits, by whoever changes anything here */
+	struct tofu_mutex turn;   /* held by the thread that changes anything here; not while it waits */
 	struct tofu_cond turn_given_back;
 	bool has_turn;
 	atomic_uint turn_wanted;     /* threads that are to have it before the reactor has it again */
@@ -143,19 +143,19 @@ void tofu_reactor_stop(struct tofu_reactor *r);
 void tofu_reactor_fini(struct tofu_reactor *r);
 
 /*
- * The turn: whoever holds it may touch the reactor's state. That is the thread that leads, except while it waits; then, for a
+ * The turn: the thread that holds it may touch the reactor's state. That is the thread that leads, except while it waits; then, for a
  * moment, a thread that forks (fork.c) or that writes through (through.c).
  */
 /**
- * Who leads: run turns until the wish is granted, until deadline_ns, or until the engine is being destroyed. At least one turn, so
+ * The leader: run turns until the wish is granted, until deadline_ns, or until the engine is being destroyed. At least one turn, so
  * that with a deadline that is over this looks once. False: not in time.
  */
 bool tofu_reactor_run(struct tofu_reactor *r, struct tofu_wish *wish, int64_t deadline_ns);
-/** Who has the turn: do what has been posted, as far as that goes without waiting. */
+/** With the turn: do what has been posted, as far as that goes without waiting. */
 void tofu_reactor_catch_up(struct tofu_reactor *r, int64_t now_ns);
-/** Who has the turn: when the next one has something to do, whatever happens; INT64_MAX: never. */
+/** With the turn: when the next one has something to do, whatever happens; INT64_MAX: never. */
 int64_t tofu_reactor_next_look(const struct tofu_reactor *r);
-/** Who has the turn: for how long nothing has to be done unless something happens, ns; TOFU_FOREVER. */
+/** With the turn: for how long nothing has to be done unless something happens, ns; TOFU_FOREVER. */
 int64_t tofu_reactor_time_left(struct tofu_reactor *r);
 /** False: somebody else has it. Never blocks. */
 bool tofu_reactor_try_turn(struct tofu_reactor *r);

@@ -182,7 +182,7 @@ unsigned wait_working(intptr_t handle, unsigned bits)
 	return ready;
 }
 
-/* One engine is driven by who receives from it; what is awaited may be another's to send. */
+/* A thread that receives drives one engine; what it awaits may be another engine's to send. */
 static enum tofu_status receive_working(tofu_group *group, tofu_msg **out)
 {
 	int64_t until_ns = tofu_plat_deadline(PATIENCE_NS);
