@@ -585,7 +585,13 @@ START_TEST(destroy_waits_for_a_call_under_way)
 }
 END_TEST
 
-enum { HAMMERS = 4, ROUNDS = 5000, HELD = 8 };
+/* Without magazines, and with: a pool of so few messages has none. */
+static const struct bounds {
+	size_t initial;
+	size_t max;
+} pools[] = { { 4, 12 }, { 128, 140 } };
+
+enum { POOLS = sizeof pools / sizeof pools[0], HAMMERS = 4, ROUNDS = 5000, HELD = 128 };
 
 static void hammer_once(struct tofu_msg **held, unsigned dice)
 {
@@ -631,7 +637,7 @@ START_TEST(many_threads_get_and_put_and_nothing_is_lost)
 	unsigned seeds[HAMMERS];
 	struct tofu_pool_counts counts;
 
-	open_pool(4, 12);
+	open_pool(pools[_i].initial, pools[_i].max);
 	for (unsigned i = 0; i < HAMMERS; i++) {
 		seeds[i] = i + 1;
 		ck_status(tofu_thread_start(&threads[i], hammer, &seeds[i]), TOFU_OK);
@@ -640,9 +646,124 @@ START_TEST(many_threads_get_and_put_and_nothing_is_lost)
 		tofu_thread_join(&threads[i]);
 	tofu_pool_counts(pool, &counts);
 	ck_assert(counts.out == 0);
-	ck_assert(counts.free >= 4 && counts.free <= 12);
-	ck_assert(counts.hits > 0 && counts.misses > 0);
-	ck_assert_int_gt(atomic_load(&refills), 0);
+	ck_assert(counts.free >= pools[_i].initial && counts.free <= pools[_i].max);
+	ck_assert(counts.hits > 0);
+	if (_i == 0) { /* of more messages there may have been enough all the time */
+		ck_assert(counts.misses > 0);
+		ck_assert_int_gt(atomic_load(&refills), 0);
+	}
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+/* Of another thread: have some messages at hand, and end. */
+static void get_and_put_one(void *context)
+{
+	struct tofu_msg *m = get(TOFU_POOL_ONLY);
+
+	(void)context;
+	tofu_msg_put(&m);
+}
+
+static void by_another_thread(void (*run)(void *), void *context)
+{
+	struct tofu_thread thread;
+
+	ck_status(tofu_thread_start(&thread, run, context), TOFU_OK);
+	tofu_thread_join(&thread);
+}
+
+enum { MANY = 256 };
+
+static struct tofu_msg *got[MANY];
+
+/* All but so many of the free ones. */
+static void get_all_but(size_t left)
+{
+	for (size_t i = 0; i < MANY - left; i++)
+		got[i] = get(TOFU_POOL_ONLY);
+}
+
+static void put_all_but(size_t left)
+{
+	for (size_t i = 0; i < MANY - left; i++)
+		tofu_msg_put(&got[i]);
+}
+
+START_TEST(what_a_thread_has_at_hand_is_free_for_all)
+{
+	struct tofu_msg *none;
+
+	open_pool(MANY, MANY);
+	by_another_thread(get_and_put_one, NULL);
+	assert_free_and_out(MANY, 0);
+	get_all_but(0);
+	assert_free_and_out(0, MANY);
+	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &none), TOFU_POOL_EMPTY);
+	put_all_but(0);
+	assert_free_and_out(MANY, 0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+static void put_four(void *context)
+{
+	struct tofu_msg **msgs = context;
+
+	for (int i = 0; i < 4; i++)
+		tofu_msg_put(&msgs[i]);
+}
+
+START_TEST(what_a_thread_has_at_hand_is_found_by_one_that_would_wait)
+{
+	struct tofu_msg *m;
+
+	open_pool(MANY, MANY);
+	get_all_but(0);
+	by_another_thread(put_four, got);
+	assert_free_and_out(4, MANY - 4);
+	ck_assert(tofu_pool_has_or_wait(pool, 0));
+	for (int i = 0; i < 4; i++) {
+		m = get_or_wait(pool);
+		ck_assert_ptr_nonnull(m);
+		got[i] = m;
+	}
+	ck_assert_int_eq(atomic_load(&refills), 0);
+	ck_assert(!tofu_pool_has_or_wait(pool, 0));
+	put_all_but(0);
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_put_by_a_thread_with_a_magazine_calls_the_one_that_waits)
+{
+	open_pool(MANY, MANY);
+	by_another_thread(get_and_put_one, NULL);
+	get_all_but(0);
+	ck_assert_ptr_null(get_or_wait(pool));
+	ck_assert_int_eq(atomic_load(&refills), 0);
+	tofu_msg_put(&got[0]); /* ours is in use, too */
+	ck_assert_int_eq(atomic_load(&refills), 1);
+	ck_assert_ptr_nonnull(got[0] = get_or_wait(pool));
+	put_all_but(0);
+	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(what_a_thread_has_at_hand_is_given_back_in_a_trim)
+{
+	struct tofu_msg *more[4];
+
+	open_pool(MANY, 2 * MANY);
+	get_all_but(0);
+	for (int i = 0; i < 4; i++)
+		more[i] = get(TOFU_ALWAYS);
+	put_all_but(0);
+	by_another_thread(put_four, more);
+	assert_free_and_out(MANY + 4, 0);
+	tofu_pool_trim(pool);
+	assert_free_and_out(MANY, 0);
 	tofu_pool_destroy(pool);
 }
 END_TEST
@@ -706,7 +827,7 @@ START_TEST(no_wake_up_is_missed)
 
 	ck_status(tofu_mutex_init(&t.lock), TOFU_OK);
 	ck_status(tofu_cond_init(&t.refilled), TOFU_OK);
-	ck_status(tofu_pool_create(3, 3, wake_taker, &t, &pool), TOFU_OK);
+	ck_status(tofu_pool_create(pools[_i].initial, pools[_i].initial, wake_taker, &t, &pool), TOFU_OK);
 	for (int i = 0; i < 2; i++)
 		ck_status(tofu_thread_start(&threads[i], give_back, &t), TOFU_OK);
 	for (int i = 0; i < 10000; i++) {
@@ -723,7 +844,7 @@ START_TEST(no_wake_up_is_missed)
 	tofu_mutex_unlock(&t.lock);
 	for (int i = 0; i < 2; i++)
 		tofu_thread_join(&threads[i]);
-	assert_free_and_out(3, 0);
+	assert_free_and_out(pools[_i].initial, 0);
 	tofu_pool_destroy(pool);
 	tofu_cond_fini(&t.refilled);
 	tofu_mutex_fini(&t.lock);
@@ -766,8 +887,12 @@ static Suite *suite_of_pool(void)
 	tcase_add_test(endings, the_last_message_may_come_back_on_any_thread);
 	tcase_add_test(endings, destroy_waits_for_a_call_under_way);
 	suite_add_tcase(s, endings);
-	tcase_add_test(threads, many_threads_get_and_put_and_nothing_is_lost);
-	tcase_add_test(threads, no_wake_up_is_missed);
+	tcase_add_test(threads, what_a_thread_has_at_hand_is_free_for_all);
+	tcase_add_test(threads, what_a_thread_has_at_hand_is_found_by_one_that_would_wait);
+	tcase_add_test(threads, a_put_by_a_thread_with_a_magazine_calls_the_one_that_waits);
+	tcase_add_test(threads, what_a_thread_has_at_hand_is_given_back_in_a_trim);
+	tcase_add_loop_test(threads, many_threads_get_and_put_and_nothing_is_lost, 0, POOLS);
+	tcase_add_loop_test(threads, no_wake_up_is_missed, 0, POOLS);
 	suite_add_tcase(s, threads);
 	return s;
 }

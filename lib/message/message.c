@@ -131,8 +131,7 @@ void tofu_msg_put(tofu_msg **msg)
 	if (m == NULL)
 		return;
 	*msg = NULL;
-	m->next = NULL;
-	tofu_pool_put_all(m);
+	tofu_pool_put(m);
 }
 
 static struct tofu_msg *another_like(const struct tofu_msg *m)

@@ -5,9 +5,13 @@
  * message: what is in a message may still be on its way from another core. Memory is allocated, freed and reset outside
  * of the lock.
  *
- * Who frees: refs counts the engine and every message that is out. tofu_pool_destroy() frees the free messages and
- * gives up the engine's reference; from then on a message that comes back is freed. Whoever gives up the last
- * reference, on whatever thread, frees the pool.
+ * A thread that gets or puts one message does so in its magazine (magazine.h), and goes to the stack for many at once. While
+ * somebody waits for messages, or there are more than are kept, nothing stays in a magazine: `direct` says so. It is set under the pool's lock before the magazines
+ * are emptied, each under its own; so a thread that finds a magazine free after that also finds `direct` set.
+ *
+ * What frees the memory: refs counts the engine and every message that is not in a stack. tofu_pool_destroy() frees the free
+ * messages and gives up the engine's reference; from then on a message that comes back is freed. The thread that gives up the last
+ * reference frees the pool.
  *
  * What the pool frees the C library keeps for what comes next, and after a burst that is much: once nothing comes next, it is
  * to be given back to the system. When that is, the reactor knows; how much it is, is counted here.
@@ -24,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/magazine.h"
 #include "platform/platform.h"
 
 /*
@@ -41,6 +46,9 @@ enum { NOTICES_MAX = 1024 };
 
 /* How many that come back are made ready before the lock is taken for them. */
 enum { RETURNED_MAX = 128 };
+
+/* A magazine holds a small part of the messages there are; with a pool of few, none. */
+enum { MAGAZINE_PART = 16, MAGAZINE_MIN = 8 };
 
 /* Holders are allocated in pieces. */
 enum { HOLDERS = 64 };
@@ -69,7 +77,7 @@ struct tofu_pool {
 	/* under the lock; in a child of fork() only refs is of use, and atomic for that */
 	struct stack messages;
 	struct stack notices;
-	atomic_size_t refs; /* the engine's, and one of each message that is out */
+	atomic_size_t refs; /* the engine's, and one of each message that is not in a stack */
 	size_t made;        /* messages, free or out; notices are not counted */
 	size_t initial;
 	uint64_t hits;
@@ -77,6 +85,11 @@ struct tofu_pool {
 	size_t calls; /* of refilled, under way now */
 	size_t wanted_at; /* somebody waits: the put that makes it so many free ones calls refilled; SIZE_MAX: nobody does */
 	bool closed;      /* tofu_pool_destroy() was called */
+	atomic_bool direct; /* magazines are empty, and stay so; read under theirs */
+
+	uint32_t magazine_room; /* 0: no magazine is used */
+	atomic_uint in_use;     /* the magazines that ever were, a bit each */
+	struct tofu_magazine magazines[TOFU_MAGAZINES];
 
 	tofu_pool_refilled_fn *refilled;
 	void *context;
@@ -227,6 +240,15 @@ static enum tofu_status fill(struct tofu_pool *pool, size_t initial)
 	return TOFU_OK;
 }
 
+static uint32_t magazine_room(size_t initial)
+{
+	size_t room = initial / MAGAZINE_PART;
+
+	if (room < MAGAZINE_MIN)
+		return 0;
+	return room < TOFU_MAGAZINE_MAX ? (uint32_t)room : TOFU_MAGAZINE_MAX;
+}
+
 static size_t max_of(size_t initial, size_t max)
 {
 	if (max < initial)
@@ -247,6 +269,7 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 	atomic_init(&pool->grown, 0);
 	atomic_init(&pool->freed, 0);
 	pool->initial = initial;
+	pool->magazine_room = magazine_room(initial);
 	pool->wanted_at = SIZE_MAX;
 	pool->generation = tofu_plat_fork_generation();
 	pool->refilled = refilled;
@@ -272,44 +295,6 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 	return TOFU_OK;
 }
 
-/* No refilled call begins after this, and none is under way. */
-static void close_pool(struct tofu_pool *pool)
-{
-	size_t messages;
-	size_t notices;
-
-	tofu_mutex_lock(&pool->lock);
-	pool->closed = true;
-	while (pool->calls > 0)
-		(void)tofu_cond_wait_until(&pool->calls_ended, &pool->lock, TOFU_FOREVER);
-	messages = pool->messages.count;
-	notices = pool->notices.count;
-	pool->messages.count = pool->messages.max = 0; /* nothing is kept any more: what is in the slots is ours */
-	pool->notices.count = pool->notices.max = 0;
-	tofu_mutex_unlock(&pool->lock);
-	stack_empty(&pool->messages, messages);
-	stack_empty(&pool->notices, notices);
-}
-
-void tofu_pool_destroy(struct tofu_pool *pool)
-{
-	if (pool == NULL)
-		return;
-	if (!is_inherited(pool))
-		close_pool(pool);
-	release(pool, 1);
-}
-
-void tofu_pool_hold(struct tofu_pool *pool)
-{
-	tofu_mutex_lock(&pool->lock);
-}
-
-void tofu_pool_go_on(struct tofu_pool *pool)
-{
-	tofu_mutex_unlock(&pool->lock);
-}
-
 /* On its way out: what it grew is no longer the pool's to bound. */
 static struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
 {
@@ -321,15 +306,143 @@ static struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
 	return m;
 }
 
+/* --- magazines --- */
+
+static struct tofu_magazine *magazine_of(struct tofu_pool *pool)
+{
+	unsigned at = tofu_thread_number() % TOFU_MAGAZINES;
+	unsigned bit = 1u << at;
+
+	if ((atomic_load_explicit(&pool->in_use, memory_order_relaxed) & bit) == 0)
+		atomic_fetch_or(&pool->in_use, bit);
+	return &pool->magazines[at];
+}
+
+static bool is_in_use(const struct tofu_pool *pool, unsigned at)
+{
+	return (atomic_load(&pool->in_use) >> at & 1) != 0;
+}
+
+/* The thread's magazine, with its lock; NULL: not now. */
+static struct tofu_magazine *open_magazine(struct tofu_pool *pool)
+{
+	struct tofu_magazine *z;
+
+	if (pool->magazine_room == 0)
+		return NULL;
+	z = magazine_of(pool);
+	if (!tofu_visit_try(&z->lock))
+		return NULL;
+	if (!atomic_load(&pool->direct))
+		return z;
+	tofu_visit_end(&z->lock);
+	return NULL;
+}
+
+static struct tofu_msg *get_at_hand(struct tofu_pool *pool)
+{
+	struct tofu_magazine *z = open_magazine(pool);
+	struct tofu_msg *m;
+
+	if (z == NULL)
+		return NULL;
+	m = tofu_magazine_pop(z);
+	tofu_visit_end(&z->lock);
+	return m;
+}
+
+/* The last ones first. How many it had no room for. */
+static size_t keep_at_hand(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
+{
+	struct tofu_magazine *z = open_magazine(pool);
+	size_t left = n;
+
+	if (z == NULL)
+		return n;
+	for (size_t i = 0; i < n && tofu_magazine_count(z) < pool->magazine_room; i++, left--)
+		tofu_magazine_push(z, msgs[i]);
+	tofu_visit_end(&z->lock);
+	return left;
+}
+
+/*
+ * How many are to go to the stack instead, or in exchange. If none are, the pool may be gone: another thread may have fetched the
+ * message, and it was perhaps the last one out.
+ */
+static size_t put_at_hand(struct tofu_pool *pool, struct tofu_msg *m, struct tofu_msg **out)
+{
+	struct tofu_magazine *z = open_magazine(pool);
+	uint32_t n = 0;
+
+	if (z == NULL) {
+		out[0] = m;
+		return 1;
+	}
+	if (tofu_magazine_count(z) == pool->magazine_room) {
+		n = pool->magazine_room / 2;
+		tofu_magazine_take(z, out, n);
+	}
+	tofu_magazine_push(z, m);
+	tofu_visit_end(&z->lock);
+	return n;
+}
+
+/* Under the pool's lock. */
+static size_t free_count(const struct tofu_pool *pool)
+{
+	size_t count = pool->messages.count;
+
+	for (unsigned at = 0; at < TOFU_MAGAZINES; at++)
+		if (is_in_use(pool, at))
+			count += tofu_magazine_count(&pool->magazines[at]);
+	return count;
+}
+
+/* Under the pool's lock: all that is in magazines, as far as the stack has room, which is then all that is free. */
+static void gather(struct tofu_pool *pool)
+{
+	struct stack *s = &pool->messages;
+	size_t before = s->count;
+
+	atomic_store(&pool->direct, true);
+	for (unsigned at = 0; at < TOFU_MAGAZINES; at++) {
+		struct tofu_magazine *z = &pool->magazines[at];
+		uint32_t n;
+
+		if (!is_in_use(pool, at))
+			continue;
+		tofu_visit_begin(&z->lock);
+		n = tofu_magazine_count(z);
+		if (n > s->max - s->count)
+			n = (uint32_t)(s->max - s->count);
+		tofu_magazine_take(z, s->slots + s->count, n);
+		tofu_visit_end(&z->lock);
+		s->count += n;
+	}
+	(void)drop_refs(pool, s->count - before); /* not the last: the engine has one */
+}
+
+/* More than are kept: which of them are, the stack decides alone. */
+static bool are_too_many(const struct tofu_pool *pool)
+{
+	return pool->made > pool->messages.max;
+}
+
+/* Under the pool's lock, after one of these has changed. */
+static void set_direct(struct tofu_pool *pool)
+{
+	atomic_store(&pool->direct, pool->closed || pool->wanted_at != SIZE_MAX || are_too_many(pool));
+}
+
 /* Under the lock: what is to be had, counting what may be added because so many wait to be sent. */
 static size_t available(const struct tofu_pool *pool, size_t queued)
 {
 	size_t added = pool->made - pool->initial;
 
-	return pool->messages.count + (queued > added ? queued - added : 0);
+	return free_count(pool) + (queued > added ? queued - added : 0);
 }
 
-/* Under the lock: refilled is to be called when so many are free. */
+/* Under the lock, after gather(): refilled is to be called when so many are free. */
 static void wait_for(struct tofu_pool *pool, size_t count)
 {
 	if (count < pool->wanted_at)
@@ -349,6 +462,10 @@ static struct tofu_msg *allocate(struct tofu_pool *pool, uint16_t small_body)
 	tofu_mutex_lock(&pool->lock);
 	add_refs(pool, 1);
 	pool->made += !is_notice(m);
+	if (are_too_many(pool)) {
+		gather(pool);
+		set_direct(pool);
+	}
 	tofu_mutex_unlock(&pool->lock);
 	return m;
 }
@@ -358,93 +475,28 @@ static size_t take(struct tofu_pool *pool, struct tofu_msg **out, size_t most)
 {
 	size_t n = pop(&pool->messages, out, most);
 
-	pool->hits += n;
-	pool->misses += n == 0;
 	add_refs(pool, n);
 	return n;
 }
 
-enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out)
+/* Under the lock. */
+static void count_gets(struct tofu_pool *pool, size_t n)
 {
-	size_t n = 0;
-
-	*out = NULL;
-	if (!is_inherited(pool)) {
-		tofu_mutex_lock(&pool->lock);
-		n = take(pool, out, 1);
-		tofu_mutex_unlock(&pool->lock);
-	}
-	if (n > 0) {
-		(void)leave(pool, *out);
-		return TOFU_OK;
-	}
-	if (from != TOFU_ALWAYS)
-		return TOFU_POOL_EMPTY;
-	*out = allocate(pool, TOFU_MSG_SMALL_BODY);
-	return *out != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+	pool->hits += n;
+	pool->misses += n == 0;
 }
 
-/* Never more than a quarter of what is free, but one. */
-static size_t portion(const struct stack *s, size_t most)
+/* A quarter of those that are free at most; one in any case. */
+static size_t portion(size_t count, size_t most)
 {
-	size_t quarter = s->count / 4;
+	size_t quarter = count / 4;
 
 	if (most > quarter)
 		most = quarter;
 	return most > 0 ? most : 1;
 }
 
-size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most,
-                                  size_t *left)
-{
-	bool grow;
-	size_t n;
-
-	*left = 0;
-	if (is_inherited(pool))
-		return 0;
-	tofu_mutex_lock(&pool->lock);
-	n = take(pool, out, portion(&pool->messages, most));
-	*left = available(pool, queued);
-	grow = n == 0 && *left > 0;
-	if (n == 0 && !grow)
-		wait_for(pool, 1);
-	tofu_mutex_unlock(&pool->lock);
-	*left -= grow;
-	for (size_t i = 0; i < n; i++)
-		tofu_msg_claim(out[i]);
-	for (size_t i = 0; i < n; i++)
-		(void)leave(pool, out[i]);
-	if (grow)
-		n = (out[0] = allocate(pool, TOFU_MSG_SMALL_BODY)) != NULL;
-	return n;
-}
-
-bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued)
-{
-	bool has;
-
-	if (is_inherited(pool))
-		return false;
-	tofu_mutex_lock(&pool->lock);
-	has = available(pool, queued) > 0;
-	if (!has)
-		wait_for(pool, 1);
-	tofu_mutex_unlock(&pool->lock);
-	return has;
-}
-
-struct tofu_msg *tofu_pool_get_notice(struct tofu_pool *pool)
-{
-	struct tofu_msg *m = NULL;
-
-	if (!is_inherited(pool)) {
-		tofu_mutex_lock(&pool->lock);
-		add_refs(pool, pop(&pool->notices, &m, 1));
-		tofu_mutex_unlock(&pool->lock);
-	}
-	return m != NULL ? leave(pool, m) : allocate(pool, 0);
-}
+/* --- to put --- */
 
 static void call_refilled(struct tofu_pool *pool)
 {
@@ -545,6 +597,8 @@ static void put_back(struct tofu_pool *pool, struct stack *to, struct tofu_msg *
 		pool->wanted_at = SIZE_MAX;
 		pool->calls++;
 	}
+	if (call || kept < n)
+		set_direct(pool);
 	last = drop_refs(pool, kept);
 	tofu_mutex_unlock(&pool->lock);
 	if (last) {
@@ -608,6 +662,29 @@ void tofu_pool_put_all(struct tofu_msg *chain)
 	}
 }
 
+void tofu_pool_put(struct tofu_msg *m)
+{
+	struct tofu_msg *to_stack[TOFU_MAGAZINE_MAX / 2];
+	struct tofu_holder *h = m->holder;
+	struct tofu_pool *pool = h != NULL ? h->pool : NULL;
+	size_t n;
+
+	m->next = NULL;
+	if (pool == NULL || is_inherited(pool) || is_notice(m)) {
+		tofu_pool_put_all(m);
+		return;
+	}
+	m->holder = h->own;
+	enter(pool, m);
+	if (let_go(h, 1)) {
+		put_back(pool, &pool->messages, &m, 1, true);
+		return;
+	}
+	n = put_at_hand(pool, m, to_stack);
+	if (n > 0)
+		put_back(pool, &pool->messages, to_stack, n, false);
+}
+
 void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
 {
 	if (n == 0 || is_inherited(pool))
@@ -616,6 +693,116 @@ void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, 
 		enter(pool, msgs[i]);
 	put_back(pool, &pool->messages, msgs, n, false);
 }
+
+/* --- to get --- */
+
+/* One from the stack, and some more into the magazine. */
+static struct tofu_msg *get_from_stack(struct tofu_pool *pool)
+{
+	struct tofu_msg *msgs[1 + TOFU_MAGAZINE_MAX / 2];
+	size_t n, left;
+
+	tofu_mutex_lock(&pool->lock);
+	if (pool->messages.count == 0) {
+		gather(pool);
+		set_direct(pool);
+	}
+	n = take(pool, msgs,
+	         portion(pool->messages.count, atomic_load(&pool->direct) ? 1 : 1 + pool->magazine_room / 2));
+	count_gets(pool, n > 0);
+	tofu_mutex_unlock(&pool->lock);
+	if (n <= 1)
+		return n > 0 ? msgs[0] : NULL;
+	n--;
+	left = keep_at_hand(pool, msgs, n);
+	if (left > 0)
+		put_back(pool, &pool->messages, msgs + n - left, left, false);
+	return msgs[n];
+}
+
+enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out)
+{
+	struct tofu_msg *m = NULL;
+
+	if (!is_inherited(pool)) {
+		m = get_at_hand(pool);
+		if (m == NULL)
+			m = get_from_stack(pool);
+	}
+	*out = m;
+	if (m != NULL) {
+		(void)leave(pool, m);
+		return TOFU_OK;
+	}
+	if (from != TOFU_ALWAYS)
+		return TOFU_POOL_EMPTY;
+	*out = allocate(pool, TOFU_MSG_SMALL_BODY);
+	return *out != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+}
+
+size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most,
+                                  size_t *left)
+{
+	bool grow;
+	size_t n;
+
+	*left = 0;
+	if (is_inherited(pool))
+		return 0;
+	tofu_mutex_lock(&pool->lock);
+	most = portion(free_count(pool), most);
+	if (pool->messages.count < most)
+		gather(pool);
+	n = take(pool, out, most);
+	count_gets(pool, n);
+	*left = available(pool, queued);
+	grow = n == 0 && *left > 0;
+	if (n == 0 && !grow)
+		wait_for(pool, 1);
+	set_direct(pool);
+	tofu_mutex_unlock(&pool->lock);
+	*left -= grow;
+	for (size_t i = 0; i < n; i++)
+		tofu_msg_claim(out[i]);
+	for (size_t i = 0; i < n; i++)
+		(void)leave(pool, out[i]);
+	if (grow)
+		n = (out[0] = allocate(pool, TOFU_MSG_SMALL_BODY)) != NULL;
+	return n;
+}
+
+bool tofu_pool_has_or_wait(struct tofu_pool *pool, size_t queued)
+{
+	bool has;
+
+	if (is_inherited(pool))
+		return false;
+	tofu_mutex_lock(&pool->lock);
+	has = available(pool, queued) > 0;
+	if (!has) {
+		gather(pool);
+		has = available(pool, queued) > 0;
+		if (!has)
+			wait_for(pool, 1);
+		set_direct(pool);
+	}
+	tofu_mutex_unlock(&pool->lock);
+	return has;
+}
+
+struct tofu_msg *tofu_pool_get_notice(struct tofu_pool *pool)
+{
+	struct tofu_msg *m = NULL;
+
+	if (!is_inherited(pool)) {
+		tofu_mutex_lock(&pool->lock);
+		add_refs(pool, pop(&pool->notices, &m, 1));
+		tofu_mutex_unlock(&pool->lock);
+	}
+	return m != NULL ? leave(pool, m) : allocate(pool, 0);
+}
+
+/* --- memory --- */
 
 bool tofu_pool_freed_much(struct tofu_pool *pool)
 {
@@ -633,8 +820,10 @@ static size_t take_added(struct tofu_pool *pool, struct tofu_msg **out, size_t m
 	tofu_mutex_lock(&pool->lock);
 	if (most > pool->made - pool->initial)
 		most = pool->made - pool->initial;
+	gather(pool);
 	if (pool->wanted_at == SIZE_MAX)
 		n = pop(&pool->messages, out, most);
+	set_direct(pool);
 	pool->made -= n;
 	tofu_mutex_unlock(&pool->lock);
 	return n;
@@ -715,6 +904,12 @@ static size_t third(int64_t missing, uint32_t each)
 	return (size_t)((missing + INT64_C(3) * each - 1) / (INT64_C(3) * each));
 }
 
+/* What a holder lacks to take one more, in percent of a message. */
+static int64_t missing_for(int64_t held, size_t left, const struct tofu_terms *t)
+{
+	return (held + 1) * 100 - ((int64_t)(left + t->in_stock) - (int64_t)t->reserved - 1) * (int64_t)t->percent;
+}
+
 bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms *t, size_t *left, size_t *queued_at)
 {
 	struct tofu_pool *pool = h->pool;
@@ -725,14 +920,19 @@ bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms
 	atomic_store(&h->wake_at, TOFU_NEVER);
 	do {
 		int64_t held = (int64_t)tofu_holder_look(h);
-		int64_t missing; /* in percent of a message */
+		int64_t missing;
 
 		tofu_mutex_lock(&pool->lock);
 		*left = available(pool, t->queued);
-		missing = (held + 1) * 100 -
-		          ((int64_t)(*left + t->in_stock) - (int64_t)t->reserved - 1) * (int64_t)t->percent;
-		if (held > 0 && missing > 0)
-			wait_for(pool, pool->messages.count + t->in_stock + third(missing, t->percent));
+		missing = missing_for(held, *left, t);
+		if (held > 0 && missing > 0) {
+			gather(pool);
+			*left = available(pool, t->queued);
+			missing = missing_for(held, *left, t);
+			if (missing > 0)
+				wait_for(pool, pool->messages.count + t->in_stock + third(missing, t->percent));
+			set_direct(pool);
+		}
 		tofu_mutex_unlock(&pool->lock);
 		if (held == 0 || missing <= 0)
 			return true;
@@ -763,9 +963,76 @@ void tofu_pool_counts(struct tofu_pool *pool, struct tofu_pool_counts *out)
 		return;
 	tofu_mutex_lock(&pool->lock);
 	out->hits = pool->hits;
+	for (size_t i = 0; i < TOFU_MAGAZINES; i++)
+		out->hits += atomic_load_explicit(&pool->magazines[i].hits, memory_order_relaxed);
 	out->misses = pool->misses;
-	out->free = pool->messages.count;
-	refs = atomic_load_explicit(&pool->refs, memory_order_relaxed);
+	out->free = free_count(pool);
+	refs = atomic_load_explicit(&pool->refs, memory_order_relaxed) - (out->free - pool->messages.count);
 	out->out = pool->closed ? refs : refs - 1;
+	tofu_mutex_unlock(&pool->lock);
+}
+
+/* --- fork, and the end --- */
+
+/* What is in a magazine when the pool has ended. In a child of fork() it is as the parent left it. */
+static void empty_magazine(struct tofu_pool *pool, struct tofu_magazine *z)
+{
+	struct tofu_msg *msgs[TOFU_MAGAZINE_MAX];
+	uint32_t n;
+
+	if (is_inherited(pool) && atomic_load(&z->lock.taken)) /* by a thread that is not there */
+		return;
+	tofu_visit_begin(&z->lock);
+	n = tofu_magazine_count(z);
+	tofu_magazine_take(z, msgs, n);
+	tofu_visit_end(&z->lock);
+	if (n == 0)
+		return;
+	(void)destroy_all(pool, msgs, n);
+	release(pool, n); /* not the last: the engine has one */
+}
+
+/* No refilled call begins after this, and none is under way. */
+static void close_pool(struct tofu_pool *pool)
+{
+	size_t messages;
+	size_t notices;
+
+	tofu_mutex_lock(&pool->lock);
+	pool->closed = true;
+	set_direct(pool);
+	while (pool->calls > 0)
+		(void)tofu_cond_wait_until(&pool->calls_ended, &pool->lock, TOFU_FOREVER);
+	messages = pool->messages.count;
+	notices = pool->notices.count;
+	pool->messages.count = pool->messages.max = 0; /* nothing is kept any more: what is in the slots is ours */
+	pool->notices.count = pool->notices.max = 0;
+	tofu_mutex_unlock(&pool->lock);
+	stack_empty(&pool->messages, messages);
+	stack_empty(&pool->notices, notices);
+}
+
+void tofu_pool_destroy(struct tofu_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	if (!is_inherited(pool))
+		close_pool(pool);
+	for (size_t i = 0; i < TOFU_MAGAZINES; i++)
+		empty_magazine(pool, &pool->magazines[i]);
+	release(pool, 1);
+}
+
+void tofu_pool_hold(struct tofu_pool *pool)
+{
+	tofu_mutex_lock(&pool->lock);
+	for (size_t i = 0; i < TOFU_MAGAZINES; i++)
+		tofu_visit_begin(&pool->magazines[i].lock);
+}
+
+void tofu_pool_go_on(struct tofu_pool *pool)
+{
+	for (size_t i = 0; i < TOFU_MAGAZINES; i++)
+		tofu_visit_end(&pool->magazines[i].lock);
 	tofu_mutex_unlock(&pool->lock);
 }

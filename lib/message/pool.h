@@ -4,7 +4,7 @@
 
 /*
  * The messages of an engine. Lives as long as its engine or the last message that was taken from it, whichever is later.
- * Any thread may call; each call is a short lock.
+ * Any thread may call. A call is a short lock; for one message it is not even that, most of the time.
  */
 
 #include <stdbool.h>
@@ -134,6 +134,8 @@ void tofu_holder_release(struct tofu_msg *m);
  */
 struct tofu_msg *tofu_pool_get_notice(struct tofu_pool *pool);
 
+/** Put back one message, of this or another pool, or of none. Resets it. */
+void tofu_pool_put(struct tofu_msg *m);
 /** Put back a chain of messages linked by next, all of this or other pools. Resets each. */
 void tofu_pool_put_all(struct tofu_msg *chain);
 

@@ -8,6 +8,7 @@
  */
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct tofu_thread {
@@ -54,6 +55,19 @@ extern _Thread_local unsigned tofu_thread_locks __attribute__((tls_model("initia
 static inline bool tofu_thread_holds_locks(void)
 {
 	return tofu_thread_locks > 0;
+}
+
+/* The same for a lock that is not the system's: nothing opaque is called, so the compiler is told. */
+static inline void tofu_thread_locks_more(void)
+{
+	tofu_thread_locks++;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void tofu_thread_locks_fewer(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	tofu_thread_locks--;
 }
 
 static inline void tofu_mutex_lock(struct tofu_mutex *m)

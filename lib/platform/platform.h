@@ -17,6 +17,7 @@
  * Nothing here aborts, prints or logs: a failure is a status. EINTR never leaves this floor.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,6 +116,8 @@ void tofu_thread_detach(struct tofu_thread *t);
 bool tofu_thread_is_current(const struct tofu_thread *t);
 /** The calling thread, whoever made it: the same value each time, and no other thread's while it lives. */
 const void *tofu_thread_self(void);
+/** A number of the calling thread, the same each time; threads that were made one after the other have different ones. */
+unsigned tofu_thread_number(void);
 
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m);
 void tofu_mutex_fini(struct tofu_mutex *m);
@@ -129,6 +132,32 @@ void tofu_cond_fini(struct tofu_cond *c);
 bool tofu_cond_wait_until(struct tofu_cond *c, struct tofu_mutex *m, int64_t deadline_ns);
 void tofu_cond_signal(struct tofu_cond *c);
 void tofu_cond_broadcast(struct tofu_cond *c);
+
+/*
+ * A lock for a few instructions, and for data that is one thread's but for rare visits. That thread only tries: it has something
+ * else to do when a visitor is there. So it takes one atomic operation instead of two, and no call. All zero is one that is free.
+ */
+struct tofu_visit_lock {
+	atomic_bool taken;
+};
+
+static inline bool tofu_visit_try(struct tofu_visit_lock *v)
+{
+	tofu_thread_locks_more();
+	if (!atomic_exchange_explicit(&v->taken, true, memory_order_acquire))
+		return true;
+	tofu_thread_locks_fewer();
+	return false;
+}
+
+static inline void tofu_visit_end(struct tofu_visit_lock *v)
+{
+	atomic_store_explicit(&v->taken, false, memory_order_release);
+	tofu_thread_locks_fewer();
+}
+
+/** The visitor's: wait until it is free. */
+void tofu_visit_begin(struct tofu_visit_lock *v);
 
 /* event_*.c: raised stays raised until cleared; raising twice is raising once. */
 

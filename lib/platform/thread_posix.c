@@ -25,7 +25,7 @@ struct start {
 	unsigned number;
 };
 
-/* Which of our threads this is; 0 for all others. pthread_self() would not do: the thread may run, and ask, before
+/* Which thread this is; 0 for one of the application's that nobody has asked for. pthread_self() would not do: the thread may run, and ask, before
  * pthread_create() has told its creator the id. */
 static _Thread_local unsigned current_number;
 
@@ -146,6 +146,13 @@ bool tofu_thread_is_current(const struct tofu_thread *t)
 const void *tofu_thread_self(void)
 {
 	return &current_number;
+}
+
+unsigned tofu_thread_number(void)
+{
+	if (current_number == 0)
+		current_number = next_number(); /* a thread of the application's, and none of ours has it */
+	return current_number;
 }
 
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m)

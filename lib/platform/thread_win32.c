@@ -103,6 +103,12 @@ const void *tofu_thread_self(void)
 	return (const void *)(uintptr_t)GetCurrentThreadId();
 }
 
+/* The system gives multiples of four. */
+unsigned tofu_thread_number(void)
+{
+	return GetCurrentThreadId() / 4;
+}
+
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m)
 {
 	InitializeSRWLock(lock_of(m));
