@@ -97,11 +97,6 @@ void tofu_msg_destroy(struct tofu_msg *m)
 	free((unsigned char *)m - m->before);
 }
 
-size_t tofu_msg_grown(const struct tofu_msg *m)
-{
-	return (m->headers_grown ? m->grown_headers.cap : 0u) + (size_t)(m->body_grown ? m->grown_body.cap : 0u);
-}
-
 void tofu_msg_shrink(struct tofu_msg *m)
 {
 	store_drop(&m->grown_headers);
@@ -246,7 +241,7 @@ static enum tofu_status grow(struct tofu_store *store, const unsigned char *smal
 	return st;
 }
 
-enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len)
+enum tofu_status tofu_msg_headers_grow(struct tofu_msg *m, size_t len)
 {
 	uint32_t cap = m->headers_grown ? m->grown_headers.cap : m->small_headers;
 
@@ -284,7 +279,7 @@ static enum tofu_status part_body(struct tofu_msg *m, size_t len, size_t keep)
 	return TOFU_OK;
 }
 
-enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len)
+enum tofu_status tofu_msg_body_grow(struct tofu_msg *m, size_t len)
 {
 	uint32_t cap = body_cap(m);
 

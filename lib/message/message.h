@@ -58,7 +58,10 @@ struct tofu_msg {
 struct tofu_msg *tofu_msg_create(struct tofu_holder *holder, uint16_t small_headers, uint16_t small_body);
 void tofu_msg_destroy(struct tofu_msg *m);
 /** Bytes that it holds outside of its small stores / give them up, with what is in them. */
-size_t tofu_msg_grown(const struct tofu_msg *m);
+static inline size_t tofu_msg_grown(const struct tofu_msg *m)
+{
+	return (m->headers_grown ? m->grown_headers.cap : 0u) + (size_t)(m->body_grown ? m->grown_body.cap : 0u);
+}
 void tofu_msg_shrink(struct tofu_msg *m);
 
 /** Views of what it has; valid until it is resized. Never NULL. */
@@ -143,8 +146,25 @@ void tofu_msg_queue_put(struct tofu_msg_queue *q);
  * Make room for len bytes and set the length to it. The contents so far stay. On failure nothing changed: no memory, or
  * more than any message needs (TOFU_INVALID_HEADERS_LEN, TOFU_INVALID_BODY_LEN).
  */
-enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len);
-enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len);
+enum tofu_status tofu_msg_headers_grow(struct tofu_msg *m,
+                                       size_t len); /* these two for what did, or does, not fit into it */
+enum tofu_status tofu_msg_body_grow(struct tofu_msg *m, size_t len);
+
+static inline enum tofu_status tofu_msg_headers_resize(struct tofu_msg *m, size_t len)
+{
+	if (m->headers_grown || len > m->small_headers)
+		return tofu_msg_headers_grow(m, len);
+	m->headers_len = (uint32_t)len;
+	return TOFU_OK;
+}
+
+static inline enum tofu_status tofu_msg_body_resize(struct tofu_msg *m, size_t len)
+{
+	if (m->body_grown || len > m->small_body)
+		return tofu_msg_body_grow(m, len);
+	m->body_len = (uint32_t)len;
+	return TOFU_OK;
+}
 
 /* text headers as bytes, whoever sent them: text_headers.c */
 

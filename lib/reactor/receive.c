@@ -328,24 +328,46 @@ static void advance(struct piece *p, size_t n)
 	p->left -= n;
 }
 
+/* The header of the next frame, where it lies, or in the channel if it comes in parts; NULL: some of it is still to come. */
+static const unsigned char *next_head(struct tofu_chan *c, struct piece *p)
+{
+	const unsigned char *head = c->head;
+	size_t n = min(TOFU_WIRE_HEADER - c->head_len, p->left);
+
+	if (n == TOFU_WIRE_HEADER) {
+		head = p->at;
+	} else {
+		memcpy(c->head + c->head_len, p->at, n);
+		c->head_len = (uint8_t)(c->head_len + n);
+		if (c->head_len < TOFU_WIRE_HEADER)
+			head = NULL;
+	}
+	advance(p, n);
+	return head;
+}
+
+/* It is looked at again: when there is a message for it, or to say what was refused. */
+static void keep_head(struct tofu_chan *c, const unsigned char *head)
+{
+	if (head != c->head)
+		memcpy(c->head, head, TOFU_WIRE_HEADER);
+	c->head_len = TOFU_WIRE_HEADER;
+}
+
 static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct piece *p)
 {
 	while (p->left > 0 || c->head_len == TOFU_WIRE_HEADER) {
-		size_t n;
-
 		if (c->partial == NULL) {
+			const unsigned char *head = next_head(c, p);
 			struct tofu_frame frame;
 			enum tofu_status status;
 
-			n = min(TOFU_WIRE_HEADER - c->head_len, p->left);
-			memcpy(c->head + c->head_len, p->at, n);
-			c->head_len = (uint8_t)(c->head_len + n);
-			advance(p, n);
-			if (c->head_len < TOFU_WIRE_HEADER)
+			if (head == NULL)
 				return CUT_ALL;
-			tofu_wire_decode(c->head, &frame);
+			tofu_wire_decode(head, &frame);
 			switch (judge(c, &frame)) {
 			case TOFU_REFUSE:
+				keep_head(c, head);
 				refuse(r, c, &frame);
 				return CUT_ENDED;
 			case TOFU_HANG_UP:
@@ -356,12 +378,14 @@ static enum cut cut(struct tofu_reactor *r, struct tofu_chan *c, struct piece *p
 			}
 			status = begin_message(r, c, &frame);
 			if (status != TOFU_OK) {
+				keep_head(c, head);
 				starve(r, c, status);
 				return CUT_WAIT;
 			}
 			c->head_len = 0;
 		} else {
-			n = min(missing(c->partial, c->partial_len), p->left);
+			size_t n = min(missing(c->partial, c->partial_len), p->left);
+
 			fill(c, p->at, n);
 			advance(p, n);
 		}

@@ -94,8 +94,11 @@ static void skip(struct gather *g, size_t sent)
 	memmove(g->iov, g->iov + at, g->count * sizeof g->iov[0]);
 }
 
-static void gather_frames(struct gather *g, const struct tofu_chan *c)
+static void gather_frames(struct gather *g, unsigned char *staging, const struct tofu_chan *c)
 {
+	g->staging = staging;
+	g->count = g->bytes = g->staged = 0;
+	g->copying = false;
 	for (const struct tofu_msg *m = c->unsent.head; m != NULL && has_room(g); m = m->next)
 		gather_frame(g, m);
 	skip(g, c->sent);
@@ -173,7 +176,7 @@ static void part(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status w
 
 void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	struct gather g = { .staging = r->staging };
+	struct gather g; /* what is in use of it is set below: all of it is a kibibyte */
 	size_t budget = TOFU_BUDGET;
 
 	while (tofu_chan_rules[c->state].talks && c->unsent.head != NULL && c->send_want == 0) {
@@ -185,9 +188,7 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 			tofu_chan_touch(r, c); /* the others first */
 			return;
 		}
-		g.count = g.bytes = g.staged = 0;
-		g.copying = false;
-		gather_frames(&g, c);
+		gather_frames(&g, r->staging, c);
 		status = c->transport->send(&c->link, g.iov, g.count, &done, &want);
 		tofu_count(&r->counters.sends, 1);
 		if (status == TOFU_OK) {
