@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The two paths of a message, for counting instructions: `paths out COUNT` posts messages of 64 bytes which a socket
- * of our own takes from the wire; `paths in COUNT` writes such frames to the wire and receives them. The socket moves
+ * The paths of a message, for counting instructions: `paths out COUNT` posts messages of 64 bytes which a socket
+ * of our own takes from the wire; `paths in COUNT` writes such frames to the wire and receives them. out-many and in-many do
+ * so with tofu_post_many() and tofu_receive_many(). Run alone, out writes nearly every message by itself, since a
+ * program that counts instructions is slow; out-many gathers them, as load does. The socket moves
  * a batch with one call, so nearly all that is counted is the library's. Two runs that differ in COUNT tell the cost
  * of one message, since whatever happens once cancels out.
  *
@@ -115,7 +117,7 @@ static void answer_hello(void)
 	tofu_msg_put(&msg);
 }
 
-static void post_one(void)
+static tofu_msg *message(void)
 {
 	static const unsigned char body[BODY] = "sixty-four bytes";
 	tofu_msg *msg = get();
@@ -125,20 +127,63 @@ static void post_one(void)
 	header->channel = channel;
 	header->id = 1;
 	must_be_ok(tofu_msg_body_set(msg, body, sizeof body), "body");
-	must_be_ok(tofu_post(group, &msg, NULL), "post");
+	return msg;
 }
 
-static void out(unsigned long batches)
+static void post_each(void)
+{
+	for (int i = 0; i < BATCH; i++) {
+		tofu_msg *msg = message();
+
+		must_be_ok(tofu_post(group, &msg, NULL), "post");
+	}
+}
+
+static void post_many(void)
+{
+	tofu_msg *msgs[BATCH];
+
+	for (int i = 0; i < BATCH; i++)
+		msgs[i] = message();
+	must_be_ok(tofu_post_many(group, msgs, BATCH, NULL), "post_many");
+}
+
+static void out(unsigned long batches, void (*post)(void))
 {
 	for (; batches > 0; batches--) {
-		for (int i = 0; i < BATCH; i++)
-			post_one();
+		post();
 		read_whole(frames, sizeof frames);
 		must_be_ok(tofu_group_drain(group, -1), "drain");
 	}
 }
 
-static void in(unsigned long batches)
+static void check_and_put(tofu_msg *msg)
+{
+	size_t size = 0;
+
+	must(tofu_msg_header(msg)->status == 0 && tofu_msg_body(msg, &size) != NULL && size == BODY,
+	     "not what was sent");
+	tofu_msg_put(&msg);
+}
+
+static void receive_each(void)
+{
+	for (int i = 0; i < BATCH; i++)
+		check_and_put(receive());
+}
+
+static void receive_many(void)
+{
+	for (size_t have = 0, count = 0; have < BATCH; have += count) {
+		tofu_msg *msgs[BATCH];
+
+		must_be_ok(tofu_receive_many(group, msgs, BATCH - have, &count, -1), "receive_many");
+		for (size_t i = 0; i < count; i++)
+			check_and_put(msgs[i]);
+	}
+}
+
+static void in(unsigned long batches, void (*receive_all)(void))
 {
 	memset(frames, 0, sizeof frames);
 	for (size_t i = 0; i < BATCH; i++) {
@@ -148,15 +193,23 @@ static void in(unsigned long batches)
 	}
 	for (; batches > 0; batches--) {
 		must(send(wire, frames, sizeof frames, MSG_NOSIGNAL) == (ssize_t)sizeof frames, "a short write");
-		for (int i = 0; i < BATCH; i++) {
-			tofu_msg *msg = receive();
-			size_t size = 0;
-
-			must(tofu_msg_header(msg)->status == 0 && tofu_msg_body(msg, &size) != NULL && size == BODY,
-			     "not what was sent");
-			tofu_msg_put(&msg);
-		}
+		receive_all();
 	}
+}
+
+static bool run(const char *path, unsigned long batches)
+{
+	if (strcmp(path, "out") == 0)
+		out(batches, post_each);
+	else if (strcmp(path, "out-many") == 0)
+		out(batches, post_many);
+	else if (strcmp(path, "in") == 0)
+		in(batches, receive_each);
+	else if (strcmp(path, "in-many") == 0)
+		in(batches, receive_many);
+	else
+		return false;
+	return true;
 }
 
 int main(int argc, char **argv)
@@ -165,16 +218,13 @@ int main(int argc, char **argv)
 
 	if (argc == 3)
 		batches = strtoul(argv[2], NULL, 10) / BATCH;
-	if (batches == 0 || (strcmp(argv[1], "out") != 0 && strcmp(argv[1], "in") != 0)) {
-		(void)fprintf(stderr, "usage: paths out|in COUNT, %d or more\n", BATCH);
+	if (batches == 0) {
+		(void)fprintf(stderr, "usage: paths out|out-many|in|in-many COUNT, %d or more\n", BATCH);
 		return 2;
 	}
 	set_up();
 	answer_hello();
-	if (strcmp(argv[1], "out") == 0)
-		out(batches);
-	else
-		in(batches);
+	must(run(argv[1], batches), "no such path");
 	must_be_ok(tofu_group_destroy(group), "group");
 	tofu_engine_destroy(engine);
 	tofu_deinit();
