@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -29,17 +30,17 @@ int __wrap_epoll_wait(int epfd, struct epoll_event *events, int room, int timeou
 int __wrap_epoll_pwait2(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
                         const sigset_t *mask);
 
-/* The calls so far; an engine makes them on its own thread, and they are looked at in a child or when it is gone. */
+/* The calls so far, of any thread. */
 static struct {
-	int adds, mods, dels, waits;
+	atomic_int adds, mods, dels, waits;
 } made;
-static int ctl_errno;      /* the next epoll_ctl() fails so; 0: it is the system's */
-static int wait_errno;     /* the same for either wait */
-static int fine_errno;     /* every epoll_pwait2() fails so */
-static int wait_ms;        /* what the last epoll_wait() was given */
-static int64_t wait_ns;    /* the same for epoll_pwait2() */
-static int fine_waits;     /* how many of those there were */
-static bool fine_possible; /* library and kernel have it */
+static atomic_int ctl_errno;    /* the next epoll_ctl() fails so; 0: it is the system's */
+static atomic_int wait_errno;   /* the same for either wait */
+static atomic_int fine_errno;   /* every epoll_pwait2() fails so */
+static atomic_int wait_ms;      /* what the last epoll_wait() was given */
+static _Atomic int64_t wait_ns; /* the same for epoll_pwait2() */
+static atomic_int fine_waits;   /* how many of those there were */
+static bool fine_possible;      /* library and kernel have it */
 
 int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
@@ -53,7 +54,7 @@ int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	return -1;
 }
 
-static bool fails_now(struct epoll_event *events, int *error)
+static bool fails_now(struct epoll_event *events, const atomic_int *error)
 {
 	if (*error == 0)
 		return false;
