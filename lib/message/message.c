@@ -314,14 +314,21 @@ static ptrdiff_t offset_in_body(const struct tofu_msg *m, const void *data)
 static enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *data, size_t len)
 {
 	bool shared = m->body_grown && store_is_shared(&m->grown_body);
-	ptrdiff_t inside = shared ? -1 : offset_in_body(m, data);
 	struct tofu_store old = { 0 };
 	enum tofu_status st;
+	ptrdiff_t inside;
 
 	if (data == NULL && len > 0)
 		return TOFU_NOT_ALLOWED;
 	if (len > BUF_MAX)
 		return TOFU_INVALID_BODY_LEN;
+	if (!shared && keep + len <= body_cap(m)) { /* it stays where it is */
+		if (len > 0)
+			memmove(tofu_msg_body_data(m) + keep, data, len);
+		m->body_len = (uint32_t)(keep + len);
+		return TOFU_OK;
+	}
+	inside = shared ? -1 : offset_in_body(m, data);
 	if (shared)
 		old = store_share(&m->grown_body); /* data may lie there, and others may let go of it */
 	st = tofu_msg_body_resize(m, keep + len);
