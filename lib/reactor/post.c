@@ -194,11 +194,14 @@ static void mail(struct tofu_engine *e, struct tofu_msg *m)
 	tofu_drive_posted(&e->reactor, bytes);
 }
 
-/* The engine that a group may post to. */
+static bool is_of_this_process(const struct tofu_group *g)
+{
+	return g != NULL && g->generation == tofu_plat_fork_generation();
+}
+
+/* The engine that a group of this process may post to. */
 static enum tofu_status engine_to_post_to(const struct tofu_group *g, struct tofu_engine **out)
 {
-	if (g == NULL || g->generation != tofu_plat_fork_generation())
-		return TOFU_NOT_ALLOWED;
 	*out = tofu_group_engine(g);
 	if (*out == NULL || atomic_load_explicit(&(*out)->stopping, memory_order_relaxed))
 		return TOFU_SHUTDOWN_STARTED;
@@ -212,7 +215,7 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	enum tofu_status status;
 	uint16_t number;
 
-	if (g == NULL || g->generation != tofu_plat_fork_generation())
+	if (!is_of_this_process(g))
 		return TOFU_NOT_ALLOWED;
 	if (m == NULL)
 		return TOFU_NULL_MESSAGE;
@@ -339,11 +342,14 @@ enum tofu_status tofu_post_many(tofu_group *g, tofu_msg **msgs, size_t count, si
 {
 	struct chain chain = { 0 };
 	struct tofu_engine *e;
-	enum tofu_status status = engine_to_post_to(g, &e);
+	enum tofu_status status;
 	size_t done = 0;
 
 	if (posted != NULL)
 		*posted = 0;
+	if (!is_of_this_process(g))
+		return TOFU_NOT_ALLOWED;
+	status = engine_to_post_to(g, &e);
 	if (status != TOFU_OK)
 		return status;
 	if (msgs == NULL)
