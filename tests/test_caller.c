@@ -378,47 +378,21 @@ START_TEST(a_foreign_loop_is_told_of_a_peers_message)
 }
 END_TEST
 
-struct poster {
-	struct tofu_thread thread;
-	struct side side;
-	uint16_t channel;
-	unsigned count;
-};
-
-static void post_all(void *context)
-{
-	struct poster *poster = context;
-
-	for (unsigned i = 0; i < poster->count; i++)
-		while (try_say(&poster->side, poster->channel, TOFU_SIGNAL, i + 1, "of another thread") != TOFU_OK)
-			os_pause();
-}
-
-static void expect_posted(const struct side *side, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		tofu_msg *msg = expect_peer(side, TOFU_SIGNAL);
-
-		ck_assert_uint_eq(tofu_msg_header(msg)->id, i + 1);
-		tofu_msg_put(&msg);
-	}
-}
-
 /* Ten of them, so quickly that they are gathered: the loop has to be told. */
 START_TEST(a_foreign_loop_is_told_of_what_another_thread_posts)
 {
 	struct pair p;
-	struct poster poster;
+	struct signaller signaller;
 	intptr_t pollable;
 
 	mixed_pair(&p, _i);
 	if (pollable_of(p.client.engine, &pollable)) {
-		poster = (struct poster){ .side = p.client, .channel = p.client_channel, .count = 10 };
-		works(tofu_thread_start(&poster.thread, post_all, &poster));
-		tofu_thread_join(&poster.thread);
+		signaller = (struct signaller){ .side = p.client, .channel = p.client_channel, .count = 10 };
+		works(tofu_thread_start(&signaller.thread, post_signals, &signaller));
+		tofu_thread_join(&signaller.thread);
 		while (os_wait(pollable, OS_READABLE, 20 * TOFU_NS_PER_MS) != 0)
 			(void)tofu_engine_run(p.client.engine, 0);
-		expect_posted(&p.server, 10);
+		expect_signals(&p.server, 10);
 	}
 	pair_close(&p);
 }
@@ -502,14 +476,14 @@ START_TEST(a_thread_that_leads_hears_what_others_post)
 {
 	struct pair p;
 	struct waiter w;
-	struct poster poster;
+	struct signaller signaller;
 
 	mixed_pair(&p, _i);
 	waiter_start(&w, p.client);
-	poster = (struct poster){ .side = p.client, .channel = p.client_channel, .count = 5000 };
-	works(tofu_thread_start(&poster.thread, post_all, &poster));
-	expect_posted(&p.server, 5000);
-	tofu_thread_join(&poster.thread);
+	signaller = (struct signaller){ .side = p.client, .channel = p.client_channel, .count = 5000 };
+	works(tofu_thread_start(&signaller.thread, post_signals, &signaller));
+	expect_signals(&p.server, 5000);
+	tofu_thread_join(&signaller.thread);
 	say(&p.server, p.server_channel, TOFU_SIGNAL, 0, "the end");
 	waiter_gets(&w, "the end");
 	pair_close(&p);

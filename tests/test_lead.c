@@ -228,37 +228,16 @@ START_TEST(what_one_that_led_posts_before_it_is_away_is_sent)
 }
 END_TEST
 
-struct poster {
-	struct tofu_thread thread;
-	struct side side;
-	uint16_t channel;
-	unsigned count;
-};
-
-static void post_all(void *context)
-{
-	struct poster *poster = context;
-
-	for (unsigned i = 0; i < poster->count; i++)
-		while (try_say(&poster->side, poster->channel, TOFU_SIGNAL, i + 1, "of another thread") != TOFU_OK)
-			os_pause();
-}
-
 START_TEST(one_that_leads_hears_what_others_post)
 {
 	struct leader l;
-	struct poster poster;
+	struct signaller signaller;
 
 	leader_start(&l, _i);
-	poster = (struct poster){ .side = l.p.client, .channel = l.p.client_channel, .count = rounds(5000) };
-	works(tofu_thread_start(&poster.thread, post_all, &poster));
-	for (unsigned i = 0; i < poster.count; i++) {
-		tofu_msg *msg = expect_peer(&l.p.server, TOFU_SIGNAL);
-
-		ck_assert_uint_eq(tofu_msg_header(msg)->id, i + 1);
-		tofu_msg_put(&msg);
-	}
-	tofu_thread_join(&poster.thread);
+	signaller = (struct signaller){ .side = l.p.client, .channel = l.p.client_channel, .count = rounds(5000) };
+	works(tofu_thread_start(&signaller.thread, post_signals, &signaller));
+	expect_signals(&l.p.server, signaller.count);
+	tofu_thread_join(&signaller.thread);
 	say_more(&l, "the end");
 	leader_gets(&l, "the end");
 	pair_close(&l.p);

@@ -502,6 +502,25 @@ bool is_closed_notice(tofu_msg *msg)
 	return is_notice(msg, TOFU_CHANNEL_CLOSED) && tofu_msg_header(msg)->reason != TOFU_OK;
 }
 
+void post_signals(void *signaller)
+{
+	const struct signaller *s = signaller;
+
+	for (unsigned i = 0; i < s->count; i++)
+		while (try_say(&s->side, s->channel, TOFU_SIGNAL, i + 1, "of another thread") != TOFU_OK)
+			os_pause();
+}
+
+void expect_signals(const struct side *side, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		tofu_msg *msg = expect_peer(side, TOFU_SIGNAL);
+
+		ck_assert_uint_eq(tofu_msg_header(msg)->id, i + 1);
+		tofu_msg_put(&msg);
+	}
+}
+
 /* A WelcomeRequest that fails comes back through the engine, behind everything that the engine had delivered. */
 void expect_silence_at(const char *file, int line, const struct side *side)
 {

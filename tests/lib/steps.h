@@ -156,6 +156,19 @@ void expect_silence_at(const char *file, int line, const struct side *side);
 /** Whatever the engine had for this group by now was taken. Sends something round through the engine to know. */
 #define expect_silence(side) expect_silence_at(__FILE__, __LINE__, side)
 
+/** Signals of a thread of its own, with ids from 1 on; it tries again while the queue is full. */
+struct signaller {
+	struct tofu_thread thread;
+	struct side side;
+	uint16_t channel;
+	unsigned count;
+};
+
+/** What that thread runs, with the signaller. */
+void post_signals(void *signaller);
+/** All of them arrive, in order. */
+void expect_signals(const struct side *side, unsigned count);
+
 /** Is it the engine's channel_closed? */
 bool is_closed_notice(tofu_msg *msg);
 bool is_notice(tofu_msg *msg, enum tofu_status status);
