@@ -351,7 +351,7 @@ static struct tofu_msg *get_at_hand(struct tofu_pool *pool)
 	return m;
 }
 
-/* The last ones first. How many it had no room for. */
+/* In their order. How many of the last ones it had no room for. */
 static size_t keep_at_hand(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
 {
 	struct tofu_magazine *z = open_magazine(pool);

@@ -25,8 +25,8 @@ struct start {
 	unsigned number;
 };
 
-/* Which thread this is; 0 for one of the application's that nobody has asked for. pthread_self() would not do: the thread may run, and ask, before
- * pthread_create() has told its creator the id. */
+/* Which thread this is; 0: one of the application's that has not asked yet. pthread_self() would not do: a thread may run, and
+ * ask, before pthread_create() has told its creator the id. */
 static _Thread_local unsigned current_number;
 
 _Thread_local unsigned tofu_thread_locks;

@@ -239,8 +239,8 @@ static void epoll_wake(struct tofu_poller *p)
 }
 
 /*
- * A set is readable like any other descriptor while something in it is ready. It is in the guard's under EPOLLONESHOT, so that who
- * stands by is woken once, and only where that was asked for since.
+ * A set is readable like any other descriptor while something in it is ready. The guard holds it under EPOLLONESHOT: the thread
+ * that stands by is woken once each time that this is asked for.
  */
 static bool epoll_can_stand_by(struct tofu_poller *p)
 {
