@@ -68,9 +68,18 @@ struct stack {
 };
 
 struct tofu_pool {
+	/* Looked at for each message, and seldom written: far from what is written under the lock. */
+	unsigned generation;    /* of fork, in which it was made */
+	uint32_t magazine_room; /* 0: no magazine is used */
+	atomic_uint in_use;     /* the magazines that ever were, a bit each */
+	atomic_bool direct;     /* magazines are empty, and stay so; read under theirs */
+	tofu_pool_refilled_fn *refilled;
+	void *context;
+	struct tofu_holder *own; /* in the first piece */
+	unsigned char apart_above[TOFU_CACHE_LINE];
+
 	struct tofu_mutex lock;
 	struct tofu_cond calls_ended; /* destroy waits here for refilled calls under way */
-	unsigned generation;          /* of fork, in which it was made */
 	atomic_size_t grown;          /* bytes grown in free messages, never over GROWN_MAX */
 	atomic_size_t freed;          /* bytes, since tofu_pool_freed_much() last said so */
 
@@ -85,14 +94,6 @@ struct tofu_pool {
 	size_t calls; /* of refilled, under way now */
 	size_t wanted_at; /* somebody waits: the put that makes it so many free ones calls refilled; SIZE_MAX: nobody does */
 	bool closed;      /* tofu_pool_destroy() was called */
-	atomic_bool direct; /* magazines are empty, and stay so; read under theirs */
-
-	uint32_t magazine_room; /* 0: no magazine is used */
-	atomic_uint in_use;     /* the magazines that ever were, a bit each */
-	struct tofu_magazine magazines[TOFU_MAGAZINES];
-
-	tofu_pool_refilled_fn *refilled;
-	void *context;
 
 	/* the reactor's */
 	struct holders *holders;
@@ -100,7 +101,8 @@ struct tofu_pool {
 	struct tofu_holder *lingering; /* the first of those whose messages are still to come back, or have by now */
 	struct tofu_holder *last_lingering;
 
-	struct tofu_holder *own; /* in the first piece */
+	unsigned char apart_below[TOFU_CACHE_LINE];
+	struct tofu_magazine magazines[TOFU_MAGAZINES];
 };
 
 static enum tofu_status stack_init(struct stack *s, size_t max)
@@ -313,14 +315,9 @@ static struct tofu_magazine *magazine_of(struct tofu_pool *pool)
 	unsigned at = tofu_thread_number() % TOFU_MAGAZINES;
 	unsigned bit = 1u << at;
 
-	if ((atomic_load_explicit(&pool->in_use, memory_order_relaxed) & bit) == 0)
+	if ((atomic_load_explicit(&pool->in_use, memory_order_acquire) & bit) == 0)
 		atomic_fetch_or(&pool->in_use, bit);
 	return &pool->magazines[at];
-}
-
-static bool is_in_use(const struct tofu_pool *pool, unsigned at)
-{
-	return (atomic_load(&pool->in_use) >> at & 1) != 0;
 }
 
 /* The thread's magazine, with its lock; NULL: not now. */
@@ -390,26 +387,27 @@ static size_t put_at_hand(struct tofu_pool *pool, struct tofu_msg *m, struct tof
 /* Under the pool's lock. */
 static size_t free_count(const struct tofu_pool *pool)
 {
+	const struct tofu_magazine *z = pool->magazines;
 	size_t count = pool->messages.count;
 
-	for (unsigned at = 0; at < TOFU_MAGAZINES; at++)
-		if (is_in_use(pool, at))
-			count += tofu_magazine_count(&pool->magazines[at]);
+	for (unsigned left = atomic_load(&pool->in_use); left != 0; left >>= 1, z++)
+		if ((left & 1) != 0)
+			count += tofu_magazine_count(z);
 	return count;
 }
 
 /* Under the pool's lock: all that is in magazines, as far as the stack has room, which is then all that is free. */
 static void gather(struct tofu_pool *pool)
 {
+	struct tofu_magazine *z = pool->magazines;
 	struct stack *s = &pool->messages;
 	size_t before = s->count;
 
-	atomic_store(&pool->direct, true);
-	for (unsigned at = 0; at < TOFU_MAGAZINES; at++) {
-		struct tofu_magazine *z = &pool->magazines[at];
+	atomic_store(&pool->direct, true); /* before in_use is read: magazine_of() writes that before it reads this */
+	for (unsigned left = atomic_load(&pool->in_use); left != 0; left >>= 1, z++) {
 		uint32_t n;
 
-		if (!is_in_use(pool, at))
+		if ((left & 1) == 0)
 			continue;
 		tofu_visit_begin(&z->lock);
 		n = tofu_magazine_count(z);
@@ -431,7 +429,10 @@ static bool are_too_many(const struct tofu_pool *pool)
 /* Under the pool's lock, after one of these has changed. */
 static void set_direct(struct tofu_pool *pool)
 {
-	atomic_store(&pool->direct, pool->closed || pool->wanted_at != SIZE_MAX || are_too_many(pool));
+	bool direct = pool->closed || pool->wanted_at != SIZE_MAX || are_too_many(pool);
+
+	if (direct != atomic_load_explicit(&pool->direct, memory_order_relaxed))
+		atomic_store(&pool->direct, direct);
 }
 
 /* Under the lock: what is to be had, counting what may be added because so many wait to be sent. */
