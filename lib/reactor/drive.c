@@ -22,6 +22,9 @@
 #include "reactor/engine.h"
 #include "reactor/group.h"
 
+/* More messages in one turn than this are load. */
+enum { TALK_MAX = 8 };
+
 /* Messages that are posted in quick succession are gathered: up to so many, and up to one that is as long as this. */
 enum { GATHER_MESSAGES = 256, GATHER_BYTES = TOFU_DIRECT };
 
@@ -208,13 +211,19 @@ bool tofu_group_wait(struct tofu_group *g, struct tofu_cond *what, int64_t deadl
 
 /* --- the engine's thread --- */
 
-/* Is there something for one group, in which a thread waits? */
-static bool is_for_one_that_waits(const struct tofu_reactor *r)
+/*
+ * Is there something for one group, in which a thread waits, and is it talk, to and fro? Under load, which comes in batches or
+ * queues up on its way out, two threads do more than one.
+ */
+static bool is_talk_with_one(const struct tofu_reactor *r)
 {
 	const struct tofu_list *first = r->touched.next;
+	struct tofu_group *g;
 
-	return first != &r->touched && first->next == &r->touched &&
-	       tofu_group_is_waited_in(TOFU_LIST_OWNER(first, struct tofu_group, touched));
+	if (first == &r->touched || first->next != &r->touched || r->queued > 0)
+		return false;
+	g = TOFU_LIST_OWNER(first, struct tofu_group, touched);
+	return g->batch.count <= TALK_MAX && tofu_group_is_waited_in(g);
 }
 
 bool tofu_lead_lend(struct tofu_reactor *r)
@@ -222,7 +231,7 @@ bool tofu_lead_lend(struct tofu_reactor *r)
 	struct tofu_lead *l = &r->lead;
 	int64_t next_ns = tofu_reactor_next_look(r);
 
-	if (!r->lends || atomic_load(&l->wish) != NULL || next_ns <= r->now_ns || !is_for_one_that_waits(r))
+	if (!r->lends || atomic_load(&l->wish) != NULL || next_ns <= r->now_ns || !is_talk_with_one(r))
 		return false;
 	tofu_mutex_lock(&l->lock);
 	l->lent = l->followers == 1; /* the one that is woken next, and will wait again */

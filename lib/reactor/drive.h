@@ -11,7 +11,7 @@
  * With TOFU_IO_CALLER there is no thread of the engine. A thread that waits while another one leads follows: it sleeps until the
  * engine has something for it, or until the lead is free.
  *
- * With TOFU_IO_THREAD the engine's thread leads at first. When it has something for the only thread that waits, it lends the
+ * With TOFU_IO_THREAD the engine's thread leads at first. When it has a few messages for the only thread that waits, it lends the
  * lead. That thread takes the lead when it waits again; then no message has to be handed from one thread to the other. The
  * engine's thread stands by meanwhile: an event that comes while nobody leads wakes it, and it leads again. So lending the lead
  * delays no other channel.
