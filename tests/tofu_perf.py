@@ -109,6 +109,7 @@ class CommandLine(Case):
     def test_wrong_command_lines(self):
         for args in ((), ("speed",), ("latency", "word"), ("latency", "-n", "0"), ("latency", "-n", "x"),
                      ("latency", "-s", "65536"), ("latency", "--threads", "2"), ("latency", "--echo"),
+                     ("latency", "--share"), ("throughput", "--echo", "--share"),
                      ("churn", "-w", "2"), ("throughput", "-w", "2"), ("connections", "--threads=2"),
                      ("latency", "--transport", "pigeon"), ("latency", "--poller", "stare"), ("latency", "--io", "nobody"),
                      ("latency", "--nonsense"),
@@ -159,10 +160,10 @@ class InOneProcess(Case):
 
     def test_throughput_of_channels_and_threads(self):
         for transport in transports(self):
-            for echo in ((), ("--echo",)):
+            for kind in ((), ("--echo",), ("--share",), ("--share", "-s", 60000)):
                 for channels, threads in ((5, 1), (4, 2), (7, 3)):
-                    with self.subTest(transport=transport, echo=echo, channels=channels, threads=threads):
-                        r = self.measure("throughput", *echo, "--transport", transport, "-c", channels, "--threads",
+                    with self.subTest(transport=transport, kind=kind, channels=channels, threads=threads):
+                        r = self.measure("throughput", *kind, "--transport", transport, "-c", channels, "--threads",
                                          threads, "-n", 4000)
                         self.assertEqual((r["channels"], r["threads"]), (channels, threads))
 

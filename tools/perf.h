@@ -52,7 +52,8 @@ struct perf_options {
 	uint32_t timeout_s; /* give up when nothing happens for so long */
 	enum tofu_poller_kind poller;
 	enum tofu_io io;
-	bool echo; /* throughput: of requests and responses */
+	bool echo;  /* throughput: of requests and responses */
+	bool share; /* throughput: each message is one body on all channels of a thread */
 	bool json;
 	bool verbose;
 };
@@ -173,6 +174,9 @@ struct perf_worker {
 	struct perf_line *first_ready;
 	struct perf_line *last_ready;
 	_Atomic uint64_t progress;
+	tofu_msg *shared;      /* --share: the last one that was made; NULL: none yet */
+	uint64_t shared_count; /* made in this flow */
+	uint32_t sharers;      /* lines that have sent it */
 	struct tofu_histogram times;
 	struct tofu_host_thread *thread;
 };

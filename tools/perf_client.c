@@ -145,8 +145,9 @@ void tofu_perf_client_close(struct perf_client *c)
 {
 	for (uint32_t i = 0; c->lines != NULL && i < c->line_count; i++)
 		tofu_msg_put(&c->lines[i].waiting);
-	for (uint32_t i = 1; c->workers != NULL && i < c->options->threads; i++) {
-		if (c->workers[i].group != NULL)
+	for (uint32_t i = 0; c->workers != NULL && i < c->options->threads; i++) {
+		tofu_msg_put(&c->workers[i].shared);
+		if (i > 0 && c->workers[i].group != NULL)
 			(void)tofu_group_destroy(c->workers[i].group);
 	}
 	tofu_end_close(&c->end);
@@ -316,6 +317,8 @@ static void share_out(struct perf_client *c, const struct perf_play *play, uint3
 		w->busy = w->line_count;
 		w->play = play;
 		w->first_ready = NULL;
+		w->shared_count = 0;
+		w->sharers = w->line_count;
 		atomic_store(&w->progress, 0);
 		first += w->line_count;
 	}

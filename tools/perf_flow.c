@@ -7,6 +7,8 @@
  *
  * A one-way line sends until its queue is full and is ready again at send_ready; in bursts, so that its neighbours and
  * what comes in get their turn.
+ *
+ * With --share the lines of a worker send one body, as a publisher does: a message is made when all have sent the one before.
  */
 
 #include "perf.h"
@@ -46,6 +48,40 @@ static tofu_msg *make_data(struct perf_worker *w, struct perf_line *line, enum t
 	return msg;
 }
 
+/* May the line have the message with that number? */
+static bool is_shareable(const struct perf_worker *w, uint64_t number)
+{
+	return number < w->shared_count || w->sharers == w->line_count;
+}
+
+static bool make_shared(struct perf_worker *w, struct perf_line *line, uint64_t number)
+{
+	tofu_msg_put(&w->shared);
+	w->shared = make_data(w, line, TOFU_SIGNAL, number);
+	w->shared_count = number + 1;
+	w->sharers = 0;
+	for (uint32_t i = 0; i < w->line_count; i++)
+		tofu_perf_make_ready(w, &w->lines[i]);
+	return w->shared != NULL;
+}
+
+static tofu_msg *share_data(struct perf_worker *w, struct perf_line *line, uint64_t number)
+{
+	enum tofu_status status;
+	tofu_msg *msg;
+
+	if (number == w->shared_count && !make_shared(w, line, number))
+		return NULL;
+	status = tofu_msg_share(w->shared, &msg);
+	if (status != TOFU_OK) {
+		tofu_perf_fail(w->client, status, line, "cannot share a message");
+		return NULL;
+	}
+	tofu_msg_header(msg)->channel = line->channel;
+	w->sharers++;
+	return msg;
+}
+
 static tofu_msg *make_next(struct perf_worker *w, struct perf_line *line)
 {
 	if (!w->client->one_way)
@@ -53,13 +89,21 @@ static tofu_msg *make_next(struct perf_worker *w, struct perf_line *line)
 	if (line->steps == 0)
 		return make_begin(w, line);
 	if (line->steps <= w->client->count)
-		return make_data(w, line, TOFU_SIGNAL, line->steps - 1);
+		return w->client->options->share ? share_data(w, line, line->steps - 1)
+		                                 : make_data(w, line, TOFU_SIGNAL, line->steps - 1);
 	return tofu_perf_message(w, line, TOFU_REQUEST, tofu_perf_id(PERF_END, 0));
 }
 
-static bool may_send(const struct perf_client *c, const struct perf_line *line)
+static bool may_send(const struct perf_worker *w, const struct perf_line *line)
 {
-	return line->steps < steps_of(c) && (c->one_way || line->steps - line->done < c->window);
+	const struct perf_client *c = w->client;
+
+	if (line->steps == steps_of(c))
+		return false;
+	if (!c->one_way)
+		return line->steps - line->done < c->window;
+	return !c->options->share || line->waiting != NULL || line->steps == 0 || line->steps > c->count ||
+	       is_shareable(w, line->steps - 1);
 }
 
 /* False: not now. */
@@ -81,7 +125,7 @@ static bool send_one(struct perf_worker *w, struct perf_line *line)
 
 static void go_on(struct perf_worker *w, struct perf_line *line)
 {
-	for (unsigned i = 0; may_send(w->client, line); i++) {
+	for (unsigned i = 0; may_send(w, line); i++) {
 		if (i == BURST) {
 			tofu_perf_make_ready(w, line);
 			return;

@@ -68,6 +68,8 @@ static void list(const struct perf_options *o, const struct perf_result *r, stru
 
 static const char *work_name(const struct perf_options *o)
 {
+	if (o->share)
+		return "throughput-share";
 	return o->echo ? "throughput-echo" : tofu_perf_work_name(o->work);
 }
 

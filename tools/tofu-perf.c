@@ -34,6 +34,7 @@ static const char help[] =
 	"      --threads THREADS    that send (1)\n"
 	"  -w, --window WINDOW      requests without an answer on each channel (1; throughput --echo: 256)\n"
 	"      --echo               throughput of requests and responses\n"
+	"      --share              throughput one way: each message is one body to all channels of a thread\n"
 	"      --poller NAME        what the engines wait with: auto, poll, epoll, afd (auto)\n"
 	"      --io NAME            which threads do the I/O: caller, those that receive; or the engines' (thread)\n"
 	"      --in-process         both sides in this process: the default\n"
@@ -61,7 +62,7 @@ const char *tofu_perf_transport_name(enum perf_transport transport)
 }
 
 /* Those above 'z' have no short form. */
-enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, POLLER, IO, IN_PROCESS, TO, JSON };
+enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, SHARE, POLLER, IO, IN_PROCESS, TO, JSON };
 
 /* clang-format off */
 static const struct option long_options[] = {
@@ -73,6 +74,7 @@ static const struct option long_options[] = {
 	{ "threads",    required_argument, NULL, THREADS },
 	{ "window",     required_argument, NULL, 'w' },
 	{ "echo",       no_argument,       NULL, ECHO },
+	{ "share",      no_argument,       NULL, SHARE },
 	{ "poller",     required_argument, NULL, POLLER },
 	{ "io",         required_argument, NULL, IO },
 	{ "in-process", no_argument,       NULL, IN_PROCESS },
@@ -140,6 +142,9 @@ static bool take(struct asked *a, int option, const char *text)
 	case ECHO:
 		o->echo = true;
 		return true;
+	case SHARE:
+		o->share = true;
+		return true;
 	case POLLER:
 		return tofu_args_poller(text, &o->poller);
 	case IO:
@@ -193,6 +198,8 @@ static bool fits(const struct asked *a)
 		why = "--transport: the address of --to says it";
 	else if (o->echo && o->work != PERF_THROUGHPUT)
 		why = "--echo is an option of throughput";
+	else if (o->share && (o->work != PERF_THROUGHPUT || o->echo))
+		why = "--share is an option of throughput one way";
 	else if (a->window && o->work != PERF_LATENCY && !o->echo)
 		why = "--window is an option of latency and of throughput --echo";
 	else if (o->threads > 1 && o->work == PERF_CONNECTIONS)
