@@ -12,14 +12,15 @@ try:
 except ImportError:
     pyplot = None
 
-COLOURS = {"tofu": "#0b5fa5", "tofu-caller": "#7b3fa0", "tofu-poll": "#5aa5de", "zmq": "#c8461e", "nng": "#3f8f3f", "raw": "#777777"}
+COLOURS = {"tofu": "#0b5fa5", "tofu-caller": "#7b3fa0", "tofu-poll": "#5aa5de", "zmq": "#c8461e", "nng": "#3f8f3f", "raw": "#777777",
+           "tofu-copies": "#5aa5de"}
 
 
 def medians(runs, figure, along, program, **where):
-    """The points of a line: medians of a figure, by another one."""
+    """The points of a line: medians of a figure, by another one, where the system chose the cores."""
     groups = {}
     for run in runs:
-        if run["program"] == program and run.get(figure) is not None and all(run[k] == v for k, v in where.items()):
+        if run["program"] == program and not run["pinned"] and run.get(figure) is not None and all(run[k] == v for k, v in where.items()):
             groups.setdefault(run[along], []).append(run[figure])
     at = sorted(groups)
     return at, [statistics.median(groups[x]) for x in at]
@@ -37,7 +38,8 @@ def finish(figure, axes, out, name):
 
 def line(ax, program, x, y):
     if x:
-        ax.plot(x, y, marker="o", markersize=4, label=program, color=COLOURS.get(program))
+        ax.plot(x, y, marker="o", markersize=4, label=program, color=COLOURS.get(program),
+                linewidth=2.8 if program == "tofu" else 1.4, linestyle="--" if program == "raw" else "-")
 
 
 def size_name(size):
@@ -118,5 +120,6 @@ def draw(out, runs, programs):
         return
     for plot, work in ((throughput, "throughput"), (latency, "latency"), (idle, "connections"),
                        (memory, "connections")):
-        if any(run["work"] == work for run in runs):
-            plot(out, runs, programs)
+        those = {run["program"] for run in runs if run["work"] == work}
+        if those:
+            plot(out, runs, [program for program in programs if program in those])

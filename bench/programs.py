@@ -6,6 +6,7 @@ together), server_bytes and client_bytes per idle connection. None: not measured
 """
 
 import json
+import os
 import select
 import signal
 import subprocess
@@ -28,11 +29,17 @@ def last_line(text):
     return lines[-1] if lines else "no output"
 
 
+def on_core(core):
+    """What a child does before it becomes the program: stay on that core. None: where the system puts it."""
+    return None if core is None else lambda: os.sched_setaffinity(0, {core})
+
+
 class Server:
     """A server process, from its "listening ADDRESS" to its end. What it says comes from finish()."""
 
-    def __init__(self, command):
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, command, core):
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        preexec_fn=on_core(core))
 
     def __enter__(self):
         return self
@@ -62,9 +69,10 @@ class Server:
         return out
 
 
-def call(command):
+def call(command, core):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False,
+                              preexec_fn=on_core(core))
     except subprocess.TimeoutExpired:
         raise Failed("the client does not end") from None
     if done.returncode != 0:
@@ -78,8 +86,8 @@ class Peer:
     def __init__(self, name, path, what):
         self.name, self.path, self.what, self.version = name, path, what, None
 
-    def can(self, _):
-        return True
+    def can(self, case):
+        return case.work != "fanout"
 
     def starts(self):
         return True
@@ -87,8 +95,8 @@ class Peer:
     def run(self, case, count):
         command = [str(self.path), case.work, "--transport", case.transport, "--size", str(case.size),
                    "--count", str(count), "--channels", str(case.channels), "--json"]
-        with Server(command + ["--serve"]) as server:
-            client = call(command + ["--to", server.address()])
+        with Server(command + ["--serve"], case.cores[0]) as server:
+            client = call(command + ["--to", server.address()], case.cores[1])
             served = json.loads(last_line(server.finish(stop=False)))
         self.version = client["version"]
         # One way, the end that receives knows.
@@ -104,8 +112,9 @@ class Peer:
 class Tofu:
     """tofu-perf. Its client knows everything; the server serves until it is told to stop. Its count is per channel."""
 
-    def __init__(self, name, path, poller="auto", io="thread", only=None):
+    def __init__(self, name, path, poller="auto", io="thread", only=None, share=True):
         self.name, self.path, self.poller, self.io, self.only, self.version = name, path, poller, io, only, None
+        self.share = share
         self.what = f"tofu-perf, poller {poller}, io {io}"
 
     def can(self, case):
@@ -116,17 +125,20 @@ class Tofu:
         return subprocess.run(tiny, capture_output=True, timeout=LIMIT_S, check=False).returncode == 0
 
     def run(self, case, count):
-        each = max(count // case.channels, 1) if case.work == "parallel" else count
-        work = "latency" if case.work == "parallel" else case.work
+        shared_out = case.work in ("parallel", "fanout")
+        each = max(count // case.channels, 1) if shared_out else count
+        work = {"parallel": "latency", "fanout": "throughput"}.get(case.work, case.work)
         engine = ["--poller", self.poller, "--io", self.io]
         serve = [str(self.path), "--serve", "--transport", case.transport, *engine]
         command = [str(self.path), work, *engine, "--size", str(case.size), "--count", str(each),
                    "--channels", str(case.channels), "--warmup", "1", "--json"]
-        with Server(serve) as server:
-            client = call(command + ["--to", server.address()])
+        if case.work == "fanout" and self.share:
+            command.append("--share")
+        with Server(serve, case.cores[0]) as server:
+            client = call(command + ["--to", server.address()], case.cores[1])
             server.finish(stop=True)
         self.version = client["version"]
-        total = each * case.channels if case.work == "parallel" else each
+        total = each * case.channels if shared_out else each
         figures = {name: client[name] for name in ("seconds", "messages_per_s", "bytes_per_s") + TIMES}
         figures["count"] = total
         # Not its cpu_ns_per_message: that counts a request and its response as two.
@@ -142,6 +154,7 @@ def find_programs(build, names):
     known = {
         "tofu": Tofu("tofu", perf),
         "tofu-caller": Tofu("tofu-caller", perf, io="caller"),
+        "tofu-copies": Tofu("tofu-copies", perf, only=("fanout",), share=False),
         "tofu-poll": Tofu("tofu-poll", perf, "poll", only=("latency", "parallel", "connections", "churn")),
         "zmq": Peer("zmq", build / "bench/peer_zmq", "libzmq"),
         "nng": Peer("nng", build / "bench/peer_nng", "nng"),
