@@ -199,6 +199,8 @@ static bool violates(const struct story *t, unsigned opcode)
 
 static void post_it(struct story *t, unsigned opcode)
 {
+	struct tofu_session before = t->session;
+	bool usual = tofu_session_sends_usual(&before, opcode);
 	enum tofu_outgoing what = tofu_session_posted(&t->session, opcode);
 	bool last = t->answer_posted || all_is_said(t);
 	bool may_follow = !last && (!t->asked_posted || opcode == TOFU_BYE_RESPONSE);
@@ -209,6 +211,7 @@ static void post_it(struct story *t, unsigned opcode)
 		return;
 	}
 	rule(t, what == (may_follow && !t->cut ? TOFU_SEND : TOFU_KEEP));
+	rule(t, !usual || (what == TOFU_SEND && memcmp(&before, &t->session, sizeof before) == 0));
 	if (what != TOFU_SEND)
 		return;
 	t->queue[t->queued++] = (uint8_t)opcode;

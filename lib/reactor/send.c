@@ -209,8 +209,9 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
 	unsigned opcode = m->header.opcode;
+	bool usual = tofu_session_sends_usual(&c->session, opcode);
 
-	switch (tofu_session_posted(&c->session, opcode)) {
+	switch (usual ? TOFU_SEND : tofu_session_posted(&c->session, opcode)) {
 	case TOFU_ABORT:
 		tofu_chan_settle(r, c, 1, tofu_msg_load(m));
 		tofu_msg_put(&m);

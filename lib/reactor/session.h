@@ -112,6 +112,12 @@ static inline bool tofu_session_usual(const struct tofu_session *s, unsigned opc
 	return s->heard == TOFU_SPOKE && tofu_opcode_is_regular(opcode);
 }
 
+/** The usual message of ours, which is sent and changes nothing: no bye has been posted or heard, and this is regular. */
+static inline bool tofu_session_sends_usual(const struct tofu_session *s, unsigned opcode)
+{
+	return tofu_session_is_open(s) && tofu_opcode_is_regular(opcode);
+}
+
 /** Our side may be shut down now: its last frame is out, and the peer's has come. */
 bool tofu_session_may_shut_down(const struct tofu_session *s);
 
