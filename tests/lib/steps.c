@@ -295,6 +295,21 @@ uint32_t connections_of(tofu_engine *engine)
 	       s.channels_closing;
 }
 
+void comes_to_rest(const struct side *side, int64_t ns)
+{
+	int64_t until_ns = tofu_plat_deadline(10 * ns + PATIENCE_NS);
+	uint64_t before, woken;
+	tofu_msg *none;
+
+	do {
+		before = stats_of(side->engine).wakeups;
+		ck_status(tofu_receive(side->group, &none, ns), TOFU_TIMEOUT);
+		woken = stats_of(side->engine).wakeups - before;
+		must(woken <= 1 || tofu_plat_now_ns() < until_ns, "%" PRIu64 " wake-ups in %" PRId64 " ms", woken,
+		     ns / TOFU_NS_PER_MS);
+	} while (woken > 1);
+}
+
 /* messages */
 
 tofu_msg *message(const struct side *side, int opcode, uint16_t channel, uint64_t id, const char *text)

@@ -104,6 +104,11 @@ void side_down(const struct side *side);
 struct tofu_stats stats_of(tofu_engine *engine);
 /** Channels that are neither free nor listening. */
 uint32_t connections_of(tofu_engine *engine);
+/**
+ * Nothing comes for this side, and its engine sleeps: before long a wait of that long passes without a wake-up, except that
+ * for the wait's own end. What was begun may still end. An engine that spins, or that has a tick, never gets there.
+ */
+void comes_to_rest(const struct side *side, int64_t ns);
 
 /* messages */
 
