@@ -145,8 +145,8 @@ START_TEST(a_child_may_destroy_its_copy_at_any_moment)
 END_TEST
 
 /*
- * A side of an engine whose thread is at work. A thread that has not begun leaves a child of fork() with the memory that says
- * what it is to run: nobody's, which a child that looks for leaks finds.
+ * A side of an engine whose thread has begun. Before that, a child of fork() has the memory that tells the thread what to run.
+ * Nothing in the child frees it, and valgrind reports a leak.
  */
 static struct side side_at_work(tofu_engine *engine)
 {

@@ -135,7 +135,7 @@ START_TEST(the_environment_says_whether_the_lead_is_lent)
 }
 END_TEST
 
-/* What was begun may still end; then half a second passes without a wake-up. */
+/* Wait until half a second passes without a wake-up. The first waits may see the end of earlier work. */
 static void nothing_wakes(tofu_engine *engine)
 {
 	int64_t until_ns = tofu_plat_deadline(PATIENCE_NS), cpu_ns;

@@ -105,8 +105,8 @@ struct tofu_stats stats_of(tofu_engine *engine);
 /** Channels that are neither free nor listening. */
 uint32_t connections_of(tofu_engine *engine);
 /**
- * Nothing comes for this side, and its engine sleeps: before long a wait of that long passes without a wake-up, except that
- * for the wait's own end. What was begun may still end. An engine that spins, or that has a tick, never gets there.
+ * Wait until the engine sleeps: for ns nanoseconds nothing comes for this side, and nothing wakes the engine except the end of
+ * the wait. The first waits may see the end of earlier work. An engine that spins, or has a tick, fails.
  */
 void comes_to_rest(const struct side *side, int64_t ns);
 
