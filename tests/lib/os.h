@@ -78,7 +78,7 @@ unsigned os_files_in(const char *path);
 void os_change_directory(const char *path);
 /** Where temporary files go, without a final separator. */
 void os_temporary_directory(char *out, size_t capacity);
-/** A path in the temporary directory where there is no file yet. */
+/** A path in the temporary directory where there is no file: 64 random bits, since a killed test leaves its files. */
 void os_fresh_path(char *out, size_t capacity);
 
 /* threads */

@@ -10,12 +10,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -342,15 +342,13 @@ void os_temporary_directory(char *out, size_t capacity)
 
 void os_fresh_path(char *out, size_t capacity)
 {
-	static atomic_int number;
 	char dir[1024];
 	int n;
 
 	os_temporary_directory(dir, sizeof dir);
-	n = snprintf(out, capacity, "%s/tofu-test-%ld-%d", dir, (long)getpid(), atomic_fetch_add(&number, 1));
+	n = snprintf(out, capacity, "%s/tofu-test-%016" PRIx64, dir, os_random());
 	if (n < 0 || (size_t)n >= capacity)
 		ck_abort_msg("the temporary directory's name is too long");
-	unlink(out);
 }
 
 /* threads */

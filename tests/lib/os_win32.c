@@ -21,6 +21,7 @@
 #include <winternl.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <process.h>
 #include <stdatomic.h>
@@ -777,15 +778,13 @@ uint64_t os_random(void)
 
 void os_fresh_path(char *out, size_t capacity)
 {
-	static atomic_int number;
 	char dir[PATH_CHARS];
 	int n;
 
 	os_temporary_directory(dir, sizeof dir);
-	n = snprintf(out, capacity, "%s\\tofu-test-%lu-%d", dir, GetCurrentProcessId(), atomic_fetch_add(&number, 1));
+	n = snprintf(out, capacity, "%s\\tofu-test-%016" PRIx64, dir, os_random());
 	if (n < 0 || (size_t)n >= capacity)
 		ck_abort_msg("the temporary directory's name is too long");
-	os_file_remove(out);
 }
 
 /* threads */
