@@ -287,20 +287,19 @@ END_TEST
 START_TEST(a_pool_that_somebody_waits_for_keeps_all_that_is_free)
 {
 	struct tofu_terms a_tenth = { .percent = 10 };
-	struct tofu_holder *h;
+	struct tofu_share share = { 0 };
 	struct tofu_msg *m[10];
 	size_t left, queued_at;
 
 	open_pool(2, 10);
-	h = tofu_holder_open(pool);
-	ck_assert_ptr_nonnull(h);
+	ck_assert(tofu_share_open(&share, pool));
 	for (int i = 0; i < 10; i++)
 		m[i] = get(TOFU_ALWAYS);
 	for (int i = 0; i < 3; i++)
-		tofu_holder_take(h, m[i]);
+		tofu_share_take(&share, m[i]);
 	for (int i = 5; i < 10; i++)
 		tofu_msg_put(&m[i]);
-	ck_assert(!tofu_holder_may_take_or_wait(h, &a_tenth, &left, &queued_at));
+	ck_assert(!tofu_share_may_take_or_wait(&share, &a_tenth, &left, &queued_at));
 	tofu_pool_trim(pool);
 	assert_free_and_out(5, 5);
 	for (int i = 0; i < 5; i++)
@@ -308,8 +307,24 @@ START_TEST(a_pool_that_somebody_waits_for_keeps_all_that_is_free)
 	ck_assert_int_ge(atomic_load(&refills), 1);
 	tofu_pool_trim(pool);
 	assert_free_and_out(2, 0);
-	tofu_holder_close(h);
+	tofu_share_close(&share);
 	tofu_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(a_notice_has_room_for_why_a_channel_has_ended)
+{
+	struct tofu_msg *notice;
+
+	open_pool(1, 1);
+	notice = tofu_pool_get_notice(pool);
+	ck_assert_ptr_nonnull(notice);
+	for (int status = TOFU_OK; status <= UINT8_MAX; status++) {
+		tofu_msg_reset(notice);
+		ck_status(tofu_msg_headers_add(notice, "~reason", tofu_status_name((enum tofu_status)status)), TOFU_OK);
+		ck_assert(!notice->headers_grown);
+	}
+	tofu_msg_put(&notice);
 }
 END_TEST
 
@@ -872,6 +887,7 @@ static Suite *suite_of_pool(void)
 	tcase_add_test(bounds, a_pool_that_is_trimmed_keeps_its_initial_messages);
 	tcase_add_test(bounds, a_pool_that_is_trimmed_counts_messages_that_are_out);
 	tcase_add_test(bounds, a_pool_that_somebody_waits_for_keeps_all_that_is_free);
+	tcase_add_test(bounds, a_notice_has_room_for_why_a_channel_has_ended);
 	tcase_add_test(bounds, a_notice_is_to_be_had_when_the_pool_is_empty_and_is_kept_apart);
 	suite_add_tcase(s, bounds);
 	tcase_add_test(refill, who_waits_is_called_once_at_the_next_put);

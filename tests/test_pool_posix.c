@@ -107,7 +107,7 @@ START_TEST(a_child_never_waits_for_a_lock_that_a_thread_of_the_parent_holds)
 {
 	enum { FORKS = 50 };
 	const struct tofu_terms terms = { .percent = 100 };
-	struct tofu_holder *holder;
+	struct tofu_share share = { 0 };
 	size_t left, queued_at;
 	struct tofu_thread thread;
 	struct tofu_pool_counts counts;
@@ -117,11 +117,10 @@ START_TEST(a_child_never_waits_for_a_lock_that_a_thread_of_the_parent_holds)
 	ck_status(tofu_pool_create(2, 2, count_refill, NULL, &pool), TOFU_OK);
 	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &m), TOFU_OK);
 	ck_status(tofu_msg_body_set(m, "body", 4), TOFU_OK);
-	holder = tofu_holder_open(pool);
-	ck_assert_ptr_nonnull(holder);
-	tofu_holder_take(holder, m);
+	ck_assert(tofu_share_open(&share, pool));
+	tofu_share_take(&share, m);
 	ck_assert(
-		!tofu_holder_may_take_or_wait(holder, &terms, &left, &queued_at)); /* so its release calls the refill */
+		!tofu_share_may_take_or_wait(&share, &terms, &left, &queued_at)); /* so its release calls the refill */
 	ck_status(tofu_thread_start(&thread, get_and_put, NULL), TOFU_OK);
 	for (int i = 0; i < FORKS; i++)
 		fork_and_use(m);
@@ -134,7 +133,7 @@ START_TEST(a_child_never_waits_for_a_lock_that_a_thread_of_the_parent_holds)
 	ck_assert(counts.free == 2);
 	ck_assert(counts.out == 0);
 	ck_assert_int_gt(atomic_load(&refills), 0);
-	tofu_holder_close(holder);
+	tofu_share_close(&share);
 	tofu_pool_destroy(pool);
 	tofu_deinit();
 }

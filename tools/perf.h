@@ -103,6 +103,9 @@ bool tofu_perf_take_arrived(const tofu_msg *msg, struct perf_arrived *arrived);
 enum tofu_status tofu_perf_put_used(tofu_msg *msg, const struct perf_used *used);
 bool tofu_perf_take_used(const tofu_msg *msg, struct perf_used *used);
 
+/** calloc() of memory that is resident from the beginning: a table of ours is not to be counted as a connection's. */
+void *tofu_perf_resident_zeros(size_t count, size_t size);
+
 /** Of this process, and of an engine of it. */
 void tofu_perf_used(tofu_engine *engine, struct perf_used *out);
 

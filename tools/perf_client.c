@@ -95,7 +95,7 @@ static bool make_rings(struct perf_client *c)
 	while (size < c->options->window)
 		size *= 2;
 	c->ring = size - 1;
-	c->sent_ns = calloc((size_t)size * busy, sizeof *c->sent_ns);
+	c->sent_ns = tofu_perf_resident_zeros((size_t)size * busy, sizeof *c->sent_ns);
 	if (c->sent_ns == NULL)
 		return false;
 	for (uint32_t i = 0; i < busy; i++)
@@ -130,7 +130,7 @@ bool tofu_perf_client_open(struct perf_client *c, const struct perf_options *opt
 	c->line_count = lines + 1;
 	c->window = options->window;
 	c->watched = tofu_host_is_watched();
-	c->lines = calloc(c->line_count, sizeof *c->lines);
+	c->lines = tofu_perf_resident_zeros(c->line_count, sizeof *c->lines);
 	c->workers = calloc(options->threads, sizeof *c->workers);
 	if (c->lines == NULL || c->workers == NULL || !make_rings(c)) {
 		tofu_say_wrong(TOFU_ALLOCATION_FAILED, "cannot start");

@@ -4,11 +4,12 @@
 
 #include "perf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
 
-enum { NUMBERS_MAX = 8, FILLING = 'f' };
+enum { NUMBERS_MAX = 8, FILLING = 'f', PAGE_LEAST = 4096 };
 
 static void put(unsigned char *to, uint64_t number)
 {
@@ -83,6 +84,15 @@ bool tofu_perf_take_used(const tofu_msg *msg, struct perf_used *u)
 		                 .wakeups = n[4],
 		                 .messages = n[5] };
 	return true;
+}
+
+void *tofu_perf_resident_zeros(size_t count, size_t size)
+{
+	unsigned char *zeros = calloc(count, size);
+
+	for (size_t at = 0; zeros != NULL && at < count * size; at += PAGE_LEAST)
+		*(volatile unsigned char *)(zeros + at) = 0;
+	return zeros;
 }
 
 void tofu_perf_used(tofu_engine *engine, struct perf_used *out)

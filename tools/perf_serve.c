@@ -214,7 +214,7 @@ bool tofu_perf_server_open(struct perf_server *s, const struct perf_options *opt
 		tofu_say_wrong(TOFU_OK, "the server's engine: pool_initial %d, pool_max %d, send_queue_max default",
 		               SERVER_POOL, SERVER_POOL_MAX);
 	tofu_host_allow_files(CHANNELS);
-	s->channels = calloc(CHANNELS, sizeof *s->channels);
+	s->channels = tofu_perf_resident_zeros(CHANNELS, sizeof *s->channels);
 	if (s->channels == NULL) {
 		tofu_say_wrong(TOFU_ALLOCATION_FAILED, "cannot start the server");
 		return false;

@@ -68,17 +68,19 @@ static enum tofu_status store_grow(struct tofu_store *s, uint32_t cap)
 	return TOFU_OK;
 }
 
+/* A notice does not begin a cache line: one waits with each channel, and in great numbers it is their size that counts. */
 struct tofu_msg *tofu_msg_create(struct tofu_holder *holder, uint16_t small_headers_len, uint16_t small_body_len)
 {
 	/* One byte more: empty small stores are then inside, and no grown buffer can ever begin at their address. */
 	size_t size = sizeof(struct tofu_msg) + small_headers_len + small_body_len + 1u;
-	unsigned char *memory = malloc(size + TOFU_CACHE_LINE - 1);
+	size_t line = small_body_len > 0 ? TOFU_CACHE_LINE : 1;
+	unsigned char *memory = malloc(size + line - 1);
 	struct tofu_msg *m;
 	size_t before;
 
 	if (memory == NULL)
 		return NULL;
-	before = -((uintptr_t)memory + offsetof(struct tofu_msg, next)) % TOFU_CACHE_LINE;
+	before = -((uintptr_t)memory + offsetof(struct tofu_msg, next)) % line;
 	m = (struct tofu_msg *)(void *)(memory + before);
 	memset(m, 0, sizeof *m);
 	m->before = (uint8_t)before;

@@ -23,8 +23,8 @@ struct tofu_store {
 	uint32_t cap;
 };
 
-/** What most messages fit into without a second allocation. */
-enum { TOFU_MSG_SMALL_HEADERS = 64, TOFU_MSG_SMALL_BODY = 256 };
+/** What most messages fit into without a second allocation; of a notice, the text header that says why a channel has ended. */
+enum { TOFU_MSG_SMALL_HEADERS = 64, TOFU_MSG_SMALL_BODY = 256, TOFU_NOTICE_SMALL_HEADERS = 38 };
 
 /** What the processor moves between cores at once; where it is another, nothing but speed depends on it. */
 enum { TOFU_CACHE_LINE = 64 };

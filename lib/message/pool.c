@@ -41,7 +41,7 @@ enum { GROWN_MAX = 16 * 1024 * 1024 };
 /* Bytes that were freed, and are worth a look whether the system should have them back. */
 enum { FREED_MUCH = GROWN_MAX / 2 };
 
-/* Free notices that are kept. A notice is about 160 bytes. */
+/* Free notices that are kept. A notice is about 100 bytes. */
 enum { NOTICES_MAX = 1024 };
 
 /* How many that come back are made ready before the lock is taken for them. */
@@ -450,9 +450,9 @@ static void wait_for(struct tofu_pool *pool, size_t count)
 		pool->wanted_at = count;
 }
 
-static struct tofu_msg *allocate(struct tofu_pool *pool, uint16_t small_body)
+static struct tofu_msg *allocate(struct tofu_pool *pool, uint16_t small_headers, uint16_t small_body)
 {
-	struct tofu_msg *m = tofu_msg_create(pool->own, TOFU_MSG_SMALL_HEADERS, small_body);
+	struct tofu_msg *m = tofu_msg_create(pool->own, small_headers, small_body);
 
 	if (m == NULL)
 		return NULL;
@@ -737,7 +737,7 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
 	}
 	if (from != TOFU_ALWAYS)
 		return TOFU_POOL_EMPTY;
-	*out = allocate(pool, TOFU_MSG_SMALL_BODY);
+	*out = allocate(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
 	return *out != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
 }
 
@@ -768,7 +768,7 @@ size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct 
 	for (size_t i = 0; i < n; i++)
 		(void)leave(pool, out[i]);
 	if (grow)
-		n = (out[0] = allocate(pool, TOFU_MSG_SMALL_BODY)) != NULL;
+		n = (out[0] = allocate(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY)) != NULL;
 	return n;
 }
 
@@ -800,7 +800,7 @@ struct tofu_msg *tofu_pool_get_notice(struct tofu_pool *pool)
 		add_refs(pool, pop(&pool->notices, &m, 1));
 		tofu_mutex_unlock(&pool->lock);
 	}
-	return m != NULL ? leave(pool, m) : allocate(pool, 0);
+	return m != NULL ? leave(pool, m) : allocate(pool, TOFU_NOTICE_SMALL_HEADERS, 0);
 }
 
 /* --- memory --- */
@@ -872,7 +872,7 @@ static struct tofu_holder *take_settled(struct tofu_pool *pool)
 	return NULL;
 }
 
-struct tofu_holder *tofu_holder_open(struct tofu_pool *pool)
+bool tofu_share_open(struct tofu_share *s, struct tofu_pool *pool)
 {
 	struct tofu_holder *h = take_unused(pool);
 
@@ -880,16 +880,21 @@ struct tofu_holder *tofu_holder_open(struct tofu_pool *pool)
 		h = take_settled(pool);
 	if (h == NULL && more_holders(pool) == TOFU_OK)
 		h = take_unused(pool);
-	/* Its counts go on from where they are, so that whoever is late with a look at them is not misled. */
-	if (h != NULL)
-		h->seen = h->received;
-	return h;
+	if (h == NULL)
+		return false;
+	/* Its counts go on from where they are, so that a thread that looks at them late is not misled. */
+	*s = (struct tofu_share){ .holder = h, .received = h->received, .seen = h->received };
+	return true;
 }
 
-void tofu_holder_close(struct tofu_holder *h)
+void tofu_share_close(struct tofu_share *s)
 {
+	struct tofu_holder *h = s->holder;
+
 	if (h == NULL)
 		return;
+	h->received = s->received;
+	*s = (struct tofu_share){ 0 };
 	atomic_store(&h->wake_at, TOFU_NEVER);
 	if (settled(h)) {
 		h->next = h->pool->unused;
@@ -911,8 +916,9 @@ static int64_t missing_for(int64_t held, size_t left, const struct tofu_terms *t
 	return (held + 1) * 100 - ((int64_t)(left + t->in_stock) - (int64_t)t->reserved - 1) * (int64_t)t->percent;
 }
 
-bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms *t, size_t *left, size_t *queued_at)
+bool tofu_share_may_take_or_wait(struct tofu_share *s, const struct tofu_terms *t, size_t *left, size_t *queued_at)
 {
+	struct tofu_holder *h = s->holder;
 	struct tofu_pool *pool = h->pool;
 	uint64_t wake_at;
 
@@ -920,7 +926,7 @@ bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms
 		return false;
 	atomic_store(&h->wake_at, TOFU_NEVER);
 	do {
-		int64_t held = (int64_t)tofu_holder_look(h);
+		int64_t held = (int64_t)tofu_share_look(s);
 		int64_t missing;
 
 		tofu_mutex_lock(&pool->lock);
@@ -938,7 +944,7 @@ bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms
 		if (held == 0 || missing <= 0)
 			return true;
 		*queued_at = t->queued + third(missing, t->percent);
-		wake_at = h->seen + third(missing, 100);
+		wake_at = s->seen + third(missing, 100);
 		atomic_store(&h->wake_at, wake_at);
 	} while (atomic_load(&h->released) >= wake_at);
 	return false;

@@ -17,20 +17,25 @@ struct tofu_pool;
 
 /*
  * What one channel holds of a pool: messages that came in on it, wait or are with the application, and are not yet put
- * back or posted. The reactor counts in, whoever puts or posts counts out, each in a cache line of its own, and the
- * reactor looks at the other one only when the channel may have had its share.
+ * back or posted. The reactor counts them in the channel's share. A thread that puts or posts one counts it out in the
+ * holder, which has a cache line of its own. The reactor looks at that line only when the channel may have had its share.
  *
  * Holders belong to the pool: messages may outlive the channel, and then the holder waits for them.
  */
 struct tofu_holder {
 	_Alignas(TOFU_CACHE_LINE) struct tofu_pool *pool;
-	struct tofu_holder *own;   /* the pool's: who holds what no channel does, and counts nothing */
+	struct tofu_holder *own;   /* the pool's: it holds what no channel does, and counts nothing */
 	_Atomic uint64_t released; /* messages that it held once */
 	_Atomic uint64_t wake_at;  /* call refilled when so many are; TOFU_NEVER: no need */
+	uint64_t received;         /* by the last channel that had it, and those before: when it ended */
+	struct tofu_holder *next;  /* of those that no channel has */
+};
 
-	_Alignas(TOFU_CACHE_LINE) uint64_t received;
-	uint64_t seen;            /* of released, when the reactor looked last */
-	struct tofu_holder *next; /* of those that no channel has */
+/* A part of a channel. All zero: closed, and it holds nothing. */
+struct tofu_share {
+	struct tofu_holder *holder; /* NULL: closed */
+	uint64_t received;          /* by the holder, so far */
+	uint64_t seen;              /* of released, when the reactor looked last */
 };
 
 #define TOFU_NEVER UINT64_MAX
@@ -87,26 +92,30 @@ void tofu_pool_trim(struct tofu_pool *pool);
 
 /* Shares. All of these but the two that release are for one thread at a time, the reactor's. */
 
-/** A holder that holds nothing; NULL: no memory. */
-struct tofu_holder *tofu_holder_open(struct tofu_pool *pool);
-/** Its channel has ended. What it holds may come back later. NULL is fine. */
-void tofu_holder_close(struct tofu_holder *h);
-/** A message came in: h holds it from now on. */
-static inline void tofu_holder_take(struct tofu_holder *h, struct tofu_msg *m)
+/** Open a share, which holds nothing. False: no memory. */
+bool tofu_share_open(struct tofu_share *s, struct tofu_pool *pool);
+/** Its channel has ended. What it holds may come back later. One that is closed is fine. */
+void tofu_share_close(struct tofu_share *s);
+static inline bool tofu_share_is_open(const struct tofu_share *s)
 {
-	m->holder = h;
-	h->received++;
+	return s->holder != NULL;
+}
+/** A message came in: s, which is open, holds it from now on. */
+static inline void tofu_share_take(struct tofu_share *s, struct tofu_msg *m)
+{
+	m->holder = s->holder;
+	s->received++;
 }
 /** How many it held when the reactor looked last; no fewer than it holds now. */
-static inline uint64_t tofu_holder_held(const struct tofu_holder *h)
+static inline uint64_t tofu_share_held(const struct tofu_share *s)
 {
-	return h->received - h->seen;
+	return s->received - s->seen;
 }
-/** How many it holds now. */
-static inline uint64_t tofu_holder_look(struct tofu_holder *h)
+/** How many it holds now. It is open. */
+static inline uint64_t tofu_share_look(struct tofu_share *s)
 {
-	h->seen = atomic_load_explicit(&h->released, memory_order_acquire);
-	return tofu_holder_held(h);
+	s->seen = atomic_load_explicit(&s->holder->released, memory_order_acquire);
+	return tofu_share_held(s);
 }
 /** What decides whether a channel may hold one message more. */
 struct tofu_terms {
@@ -117,14 +126,14 @@ struct tofu_terms {
 };
 
 /**
- * May it? It may hold so many percent of what is free then, and one in any case. If not, refilled is called in time, on
+ * May it, which is open? It may hold so many percent of what is free then, and one in any case. If not, refilled is called in time, on
  * any thread, and may be called before. *left as above.
  *
  * What it holds may go down, what is free may go up, and so may what is queued: all together cannot suffice unless one
  * of them has come a third of the way. So that is what is waited for; the caller looks at the last one, *queued_at, and
  * at what is reserved.
  */
-bool tofu_holder_may_take_or_wait(struct tofu_holder *h, const struct tofu_terms *t, size_t *left, size_t *queued_at);
+bool tofu_share_may_take_or_wait(struct tofu_share *s, const struct tofu_terms *t, size_t *left, size_t *queued_at);
 /** Any thread that owns the message: it is held by nobody from now on. */
 void tofu_holder_release(struct tofu_msg *m);
 

@@ -212,13 +212,18 @@ void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 	tofu_dial_resume_all(r);
 }
 
+static void owes_ready(struct tofu_reactor *r, struct tofu_chan *c, bool owes)
+{
+	r->owing += owes;
+	r->owing -= c->owes_ready;
+	c->owes_ready = owes;
+}
+
 void tofu_chan_send_ready(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	tofu_list_remove(&c->owing);
-	if (tofu_reactor_notify(r, tofu_chan_group(c), c->number, c->opening_id, TOFU_SEND_READY))
-		return;
-	tofu_list_append(&r->owing, &c->owing);
-	tofu_reactor_retry_soon(r);
+	owes_ready(r, c, !tofu_reactor_notify(r, tofu_chan_group(c), c->number, c->opening_id, TOFU_SEND_READY));
+	if (c->owes_ready)
+		tofu_reactor_retry_soon(r);
 }
 
 void tofu_chan_settle(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, uint32_t bytes)
@@ -234,15 +239,17 @@ void tofu_chan_settle(struct tofu_reactor *r, struct tofu_chan *c, uint32_t mess
 		tofu_list_append(&r->touched, &g->touched);
 }
 
-/* Without the detail, if there is no room or no memory for it. */
+/* The answer to a wrong address says what is wrong with it, if there is room and memory for that. */
 static void answer(const struct tofu_chan *c, struct tofu_msg *m, enum tofu_opcode opcode)
 {
 	const size_t around = sizeof TOFU_DETAIL_HEADER + TOFU_TEXT_HEADER_EXTRA;
+	char address[TOFU_ADDRESS_TOO_LONG + 1];
+	const char *fault = c->why == TOFU_INVALID_ADDRESS ? tofu_dial_fault(c, m, address) : NULL;
 
 	m->header.opcode = (uint8_t)opcode;
 	(void)tofu_msg_headers_remove(m, TOFU_DETAIL_HEADER);
-	if (c->detail != NULL && m->headers_len + around + strlen(c->detail) <= TOFU_HEADERS_MAX)
-		(void)tofu_msg_headers_add(m, TOFU_DETAIL_HEADER, c->detail);
+	if (fault != NULL && m->headers_len + around + strlen(fault) <= TOFU_HEADERS_MAX)
+		(void)tofu_msg_headers_add(m, TOFU_DETAIL_HEADER, fault);
 }
 
 void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m, enum tofu_status status)
@@ -431,7 +438,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	tofu_chan_drop_link(r, c, how);
 	tofu_dial_stop(r, c);
 	tofu_list_remove(&c->dirty);
-	tofu_list_remove(&c->owing);
+	owes_ready(r, c, false);
 	tofu_chan_move(r, c, TOFU_CHAN_CLOSING);
 	tofu_timers_leave(&r->timers, &c->deadlines);
 	tofu_gate_seal(&c->gate);

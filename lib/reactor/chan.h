@@ -13,6 +13,7 @@
 #include <tofu/transport.h>
 
 #include "message/message.h"
+#include "message/pool.h"
 #include "message/wire.h"
 #include "reactor/gate.h"
 #include "reactor/list.h"
@@ -95,17 +96,26 @@ struct tofu_chan {
 	struct tofu_poll_item poll;       /* what the poller knows of it */
 	struct tofu_link link;
 	const struct tofu_transport *transport; /* of link; known once the address is */
-	enum tofu_chan_state state;             /* written by tofu_chan_move() only */
-	struct tofu_session session;            /* what was said on it */
-	enum tofu_status why;                   /* what ended it */
-	const char *detail; /* what is wrong with the address that it was to be opened with; static, NULL: nothing */
+
+	/* There are thousands of channels: what is small lies together. */
+	struct tofu_session session;       /* what was said on it */
+	enum tofu_chan_state state : 8;    /* written by tofu_chan_move() only */
+	enum tofu_status why : 8;          /* what ended it */
+	enum tofu_accepting accepting : 8; /* a listener's */
+	bool watched;                      /* the poller has it */
+	bool fin_sent;                     /* our side is shut down */
+	bool reads_on;                     /* there may be more to read that no poller sees */
+	bool owes_ready;                   /* a send_ready could not be made for want of memory */
+	uint8_t pauses;                    /* in a row, for the system could not just then */
+	uint8_t reprieves;                 /* of a timer that is overdue while there is more to read */
+	uint8_t head_len;
 	uint16_t number;
-	bool watched;                  /* the poller has it */
-	bool fin_sent;                 /* our side is shut down */
-	bool reads_on;                 /* there may be more to read that no poller sees */
-	enum tofu_accepting accepting; /* a listener's */
-	uint8_t pauses;                /* in a row, for the system could not just then */
-	uint8_t reprieves;             /* of a timer that is overdue while there is more to read */
+	unsigned send_want;    /* what the transport waits for to go on sending, or TOFU_AFTER_PAUSE; 0: not stuck */
+	unsigned receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
+	uint32_t sent;         /* bytes of the first unsent message that are out */
+	uint32_t partial_len;  /* bytes of text headers and body that are in the message that is filled */
+	uint32_t held_before;  /* messages in held that were posted before the ByeResponse at the end of unsent */
+	unsigned char head[TOFU_WIRE_HEADER]; /* of a frame that has begun to arrive: head_len bytes */
 
 	uint64_t opening_id;        /* of the Hello or Welcome */
 	struct tofu_msg *welcome;   /* the WelcomeRequest until it is answered */
@@ -117,28 +127,22 @@ struct tofu_chan {
 
 	struct tofu_msg_queue unsent;
 	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
-	size_t held_before;         /* those of them that were posted before the ByeResponse at the end of unsent */
-	uint32_t sent;              /* bytes of the first unsent message that are out */
-	unsigned send_want;    /* what the transport waits for to go on sending, or TOFU_AFTER_PAUSE; 0: not stuck */
-	unsigned receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
 
-	unsigned char head[TOFU_WIRE_HEADER]; /* of a frame that has begun to arrive */
-	uint8_t head_len;
-	struct tofu_msg *partial;   /* the message it fills */
-	struct tofu_holder *holder; /* what it holds of the pool; since its first frame */
-	uint32_t partial_len;       /* bytes of text headers and body that are in it */
-	struct tofu_block *kept;    /* read from the socket, waiting for messages to put it into */
+	struct tofu_msg *partial; /* the message that is filled */
+	int64_t partial_since_ns; /* when it was taken out of the pool */
+	struct tofu_share share;  /* of the pool; open since its first frame */
+	struct tofu_block *kept;  /* read from the socket, waiting for messages to put it into */
 
 	struct tofu_deadlines deadlines;
-	int64_t partial_since_ns; /* when the message that is being filled was taken out of the pool */
-	struct tofu_list arriving;
+	union {                              /* one after the other */
+		struct tofu_list arriving;   /* in the middle of a frame */
+		struct tofu_list grave;      /* closed, until nothing refers to it */
+		struct tofu_chan *next_free; /* of a free slot */
+	};
 	struct tofu_list dirty; /* something happened to it: send, and declare interest */
 	struct tofu_list
-		starving;       /* waits for the pool, or its share; a listener, for a descriptor, memory or a slot */
-	struct tofu_list owing; /* a send_ready could not be made for want of memory: it is tried again */
+		starving; /* waits for the pool, or its share; a listener, for a descriptor, memory or a slot */
 	struct tofu_list of_group;
-	struct tofu_list grave;
-	struct tofu_chan *next_free;
 };
 
 /** Group of a channel, on the reactor's thread. */

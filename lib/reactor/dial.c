@@ -289,8 +289,7 @@ void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_dial_ready(r, c);
 }
 
-/* What is wrong with the address of the message that opens the channel; text has len bytes, and address as many of them as
- * fit. */
+/* What is wrong with an address; text has len bytes, and address as many of them as fit. */
 static const char *fault_of(const struct tofu_chan *c, const char *text, size_t len, const char *address,
                             enum tofu_opcode opcode)
 {
@@ -308,29 +307,37 @@ static const char *fault_of(const struct tofu_chan *c, const char *text, size_t 
 	                            : "no transport of that name is registered";
 }
 
-/* The application learns it from the answer, and whoever reads the log from that. */
-static void find_fault(struct tofu_reactor *r, struct tofu_chan *c, const struct tofu_msg *m)
+const char *tofu_dial_fault(const struct tofu_chan *c, const struct tofu_msg *m,
+                            char address[TOFU_ADDRESS_TOO_LONG + 1])
 {
-	bool listens = m->header.opcode == TOFU_WELCOME_REQUEST;
-	char address[TOFU_ADDRESS_MAX + 2]; /* one that is too long stays too long */
 	size_t len;
 	const char *text = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
 
 	if (text == NULL)
+		return NULL;
+	(void)snprintf(address, TOFU_ADDRESS_TOO_LONG + 1, "%.*s", (int)len, text);
+	return fault_of(c, text, len, address, (enum tofu_opcode)m->header.opcode);
+}
+
+/* The application learns it from the answer, and whoever reads the log from that. */
+static void log_fault(struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_msg *m)
+{
+	char address[TOFU_ADDRESS_TOO_LONG + 1];
+	const char *fault = tofu_dial_fault(c, m, address);
+
+	if (fault == NULL)
 		return;
-	(void)snprintf(address, sizeof address, "%.*s", (int)len, text);
-	c->detail = fault_of(c, text, len, address, (enum tofu_opcode)m->header.opcode);
 	for (char *at = address; *at != '\0'; at++)
 		if ((unsigned char)*at < 0x20 || *at == 0x7f)
 			*at = '?';
-	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: cannot %s: %s (%s)", c->number, listens ? "listen" : "connect",
-	                 c->detail, address);
+	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: cannot %s: %s (%s)", c->number,
+	                 m->header.opcode == TOFU_WELCOME_REQUEST ? "listen" : "connect", fault, address);
 }
 
 static void fail_to_resolve(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status status)
 {
 	if (status == TOFU_INVALID_ADDRESS)
-		find_fault(r, c, c->welcome != NULL ? c->welcome : c->unsent.head);
+		log_fault(r, c, c->welcome != NULL ? c->welcome : c->unsent.head);
 	tofu_chan_close(r, c, status);
 }
 
@@ -421,11 +428,9 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 		c->welcome = m;
 	else
 		tofu_chan_queue(r, &c->unsent, m);
-	status = tofu_timers_enter(&r->timers, &c->deadlines);
-	if (status == TOFU_OK) {
-		tofu_chan_move(r, c, TOFU_CHAN_RESOLVING);
-		status = resolve(r, c, m);
-	}
+	tofu_timers_enter(&r->timers, &c->deadlines);
+	tofu_chan_move(r, c, TOFU_CHAN_RESOLVING);
+	status = resolve(r, c, m);
 	if (status != TOFU_OK)
 		fail_to_resolve(r, c, status);
 }
@@ -477,7 +482,7 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	if (status != TOFU_OK)
 		return TOFU_LIMIT_REACHED;
 	c->farewell = tofu_pool_get_notice(r->engine->pool);
-	if (c->farewell == NULL || tofu_timers_enter(&r->timers, &c->deadlines) != TOFU_OK)
+	if (c->farewell == NULL)
 		status = TOFU_LIMIT_REACHED;
 	else
 		status = listener->transport->accept(link, &c->link);
@@ -486,12 +491,12 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	if (status != TOFU_OK) {
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
 			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
-		tofu_timers_leave(&r->timers, &c->deadlines);
 		tofu_msg_put(&c->farewell);
 		tofu_registry_return(reg, c);
 		return status;
 	}
 	tofu_registry_number(reg, c);
+	tofu_timers_enter(&r->timers, &c->deadlines);
 	c->transport = listener->transport;
 	tofu_session_begin(&c->session, true);
 	c->receive_want = TOFU_READABLE;

@@ -58,7 +58,7 @@ static void note_want(struct tofu_poller *p, struct tofu_poll_item *item, unsign
 		p->reading--;
 	if (interest & TOFU_POLL_READ)
 		p->reading++;
-	item->want = interest;
+	item->want = (uint8_t)interest;
 }
 
 enum tofu_status tofu_poller_want(struct tofu_poller *p, struct tofu_poll_item *item, unsigned interest)

@@ -33,11 +33,11 @@ enum {
  */
 struct tofu_poll_item {
 	intptr_t handle;
-	unsigned want; /* what was declared last; the wrappers keep it */
+	void *backend; /* the backend's */
+	uint32_t at;   /* the backend's: where the item stands in its table */
+	uint8_t want;  /* what was declared last; the wrappers keep it */
 	bool busy;     /* removed, but the kernel may still write here; a later wait ends that */
 	bool of_leg;   /* the owner's, set after add: it is embedded in a struct tofu_leg, else in a struct tofu_chan */
-	uint32_t at;   /* the backend's: where the item stands in its table */
-	void *backend; /* the backend's */
 };
 
 struct tofu_poll_event {

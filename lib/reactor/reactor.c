@@ -3,7 +3,7 @@
 /*
  * The loop. Everything of a channel happens in one of the steps of a turn, on the thread that leads (drive.h). Nothing but the
  * wait blocks, and a turn looks only at what something happened to: at messages that were posted, at channels on the dirty
- * list, at events, at timers that are due, at groups that got something. It never looks at all channels.
+ * list, at events, at timers that are due, at groups that got something. It looks at all channels after a shortage of memory only.
  */
 
 #include "reactor/reactor.h"
@@ -46,7 +46,6 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	tofu_list_init(&r->starving);
 	tofu_list_init(&r->paused);
 	tofu_list_init(&r->arriving);
-	tofu_list_init(&r->owing);
 	tofu_list_init(&r->graves);
 	status = init_turn(r);
 	if (status == TOFU_OK)
@@ -59,6 +58,9 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	r->block = tofu_block_new(TOFU_BLOCK);
 	if (r->staging == NULL || r->block == NULL)
 		return TOFU_ALLOCATION_FAILED;
+	status = tofu_timers_init(&r->timers, o->max_channels);
+	if (status != TOFU_OK)
+		return status;
 	return tofu_poller_create(o->poller, &r->poller);
 }
 
@@ -319,6 +321,21 @@ static void take_posted(struct tofu_reactor *r)
 	}
 }
 
+/* For want of memory a group was not told that there is room again. That is rare: here, and only here, all channels are looked at. */
+static void say_what_is_owed(struct tofu_reactor *r)
+{
+	for (struct tofu_list *g = r->groups.next; g != &r->groups; g = g->next) {
+		struct tofu_list *channels = &TOFU_LIST_OWNER(g, struct tofu_group, of_reactor)->channels;
+
+		for (struct tofu_list *node = channels->next; node != channels; node = node->next) {
+			struct tofu_chan *c = TOFU_LIST_OWNER(node, struct tofu_chan, of_group);
+
+			if (c->owes_ready)
+				tofu_chan_send_ready(r, c);
+		}
+	}
+}
+
 /*
  * Whoever waits for messages or memory tries again, in the order of waiting. One that leaves the pool empty has
  * taken all there was: the others are first the next time, or it would take all of it for ever.
@@ -338,9 +355,8 @@ static void feed_starving(struct tofu_reactor *r)
 		if (r->drought && tofu_list_linked(&c->starving))
 			tofu_list_put_first(&r->starving, &waiting);
 	}
-	tofu_list_steal(&waiting, &r->owing);
-	while ((node = tofu_list_pop(&waiting)) != NULL)
-		tofu_chan_send_ready(r, TOFU_LIST_OWNER(node, struct tofu_chan, owing));
+	if (r->owing > 0)
+		say_what_is_owed(r);
 }
 
 static void run_dirty_channels(struct tofu_reactor *r)

@@ -102,6 +102,7 @@ struct tofu_reactor {
 	size_t queued; /* messages that wait in channels to be sent */
 	size_t queued_at; /* so many of them may be enough to read on for a channel that waits for the pool; SIZE_MAX: none does */
 	size_t connections; /* channels that are read from */
+	size_t owing;       /* channels whose group is still to be told that there is room again */
 	size_t share;       /* a channel that holds fewer messages may have one of the stock */
 	bool drought;       /* the pool was found empty, and nothing has been put back since */
 	bool scarce;        /* when the pool was last asked, it had not many to give */
@@ -112,7 +113,6 @@ struct tofu_reactor {
 	struct tofu_list starving;     /* channels that wait for the pool */
 	struct tofu_list paused;       /* listeners that wait for a descriptor, memory or a slot */
 	struct tofu_list arriving;     /* channels in the middle of a frame, the oldest first */
-	struct tofu_list owing;        /* channels whose group is still to be told that there is room again */
 	struct tofu_list graves;       /* closed channels */
 	struct tofu_leg *closed_legs;  /* of listeners, to be freed like these */
 	struct tofu_timers timers;     /* of all channels that have not ended */
@@ -227,6 +227,13 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
 /** That connect has had its time: the next address. */
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
+/**
+ * What is wrong with the address in a message that was to open the channel: static text; NULL: there is no address. address becomes
+ * as much of it as shows whether it is too long.
+ */
+enum { TOFU_ADDRESS_TOO_LONG = TOFU_ADDRESS_MAX + 1 };
+const char *tofu_dial_fault(const struct tofu_chan *c, const struct tofu_msg *m,
+                            char address[TOFU_ADDRESS_TOO_LONG + 1]);
 /** The channel ends, whatever its opening has come to. */
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);
 /** Take waiting connections, from a link of a listener: its own, or a leg's. */

@@ -145,8 +145,7 @@ void tofu_receive_forget(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_list_remove(&c->arriving);
 	tofu_msg_put(&c->partial);
 	give_block(r, take_kept(r, c));
-	tofu_holder_close(c->holder);
-	c->holder = NULL;
+	tofu_share_close(&c->share);
 }
 
 /* What it may never say, the codec knows; what it may say now, the session. */
@@ -200,7 +199,7 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 	c->partial = NULL;
 	c->partial_len = 0;
 	tofu_list_remove(&c->arriving);
-	tofu_holder_take(c->holder, m);
+	tofu_share_take(&c->share, m);
 	heard(r, c, m);
 	m->header.channel = c->number;
 	tofu_count(&r->counters.messages_received, 1);
@@ -235,10 +234,10 @@ static bool has_share(struct tofu_reactor *r, struct tofu_chan *c)
 	size_t left = 0, queued_at = 0;
 	bool may;
 
-	if (tofu_holder_look(c->holder) < r->share)
+	if (tofu_share_look(&c->share) < r->share)
 		return true;
 	terms = (struct tofu_terms){ r->queued, r->stocked, reserved(r), r->engine->options.channel_share_percent };
-	may = tofu_holder_may_take_or_wait(c->holder, &terms, &left, &queued_at);
+	may = tofu_share_may_take_or_wait(&c->share, &terms, &left, &queued_at);
 	r->share = share_of(r, left);
 	if (!may && queued_at < r->queued_at)
 		r->queued_at = queued_at;
@@ -248,7 +247,7 @@ static bool has_share(struct tofu_reactor *r, struct tofu_chan *c)
 /* May it have one message more? */
 static bool within_share(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	return c->holder == NULL || tofu_holder_held(c->holder) < r->share || has_share(r, c);
+	return !tofu_share_is_open(&c->share) || tofu_share_held(&c->share) < r->share || has_share(r, c);
 }
 
 static enum tofu_status stock_up(struct tofu_reactor *r)
@@ -277,9 +276,7 @@ static enum tofu_status begin_message(struct tofu_reactor *r, struct tofu_chan *
 		return status;
 	if (!within_share(r, c))
 		return TOFU_WOULD_BLOCK;
-	if (c->holder == NULL)
-		c->holder = tofu_holder_open(r->engine->pool);
-	if (c->holder == NULL)
+	if (!tofu_share_is_open(&c->share) && !tofu_share_open(&c->share, r->engine->pool))
 		return TOFU_ALLOCATION_FAILED;
 	m = r->stock[--r->stocked];
 	m->header = f->header;
@@ -452,17 +449,17 @@ void tofu_receive_ended(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_s
 	tofu_chan_follow(r, c, tofu_session_ended(&c->session, status));
 }
 
-static bool is_near_its_share(const struct tofu_reactor *r, const struct tofu_chan *c)
+static bool is_near_its_share(const struct tofu_reactor *r, struct tofu_chan *c)
 {
-	return c->holder != NULL && tofu_holder_held(c->holder) + TOFU_STOCK_FIRST > r->share &&
-	       tofu_holder_look(c->holder) + TOFU_STOCK_FIRST > r->share;
+	return tofu_share_is_open(&c->share) && tofu_share_held(&c->share) + TOFU_STOCK_FIRST > r->share &&
+	       tofu_share_look(&c->share) + TOFU_STOCK_FIRST > r->share;
 }
 
 /*
  * How much to read behind the frame that has begun. All that channels may keep is kept: then no more than a header, which has
  * its place in the channel, so that whoever may have a message goes on, frame by frame.
  */
-static size_t behind_frame(const struct tofu_reactor *r, const struct tofu_chan *c)
+static size_t behind_frame(const struct tofu_reactor *r, struct tofu_chan *c)
 {
 	uint64_t kept = atomic_load_explicit(&r->counters.bytes_kept, memory_order_relaxed);
 	size_t most = r->scarce || is_near_its_share(r, c) ? TOFU_SIP : TOFU_BLOCK;

@@ -222,7 +222,7 @@ void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_ms
 		break;
 	case TOFU_SEND:
 		if (opcode == TOFU_BYE_RESPONSE)
-			c->held_before = c->held.count;
+			c->held_before = (uint32_t)c->held.count;
 		tofu_chan_queue(r, &c->unsent, m);
 		if (!tofu_opcode_is_regular(opcode) && tofu_chan_rules[c->state].talks)
 			tofu_chan_bound(r, c); /* an answer to a bye is due from now on */

@@ -37,7 +37,7 @@ struct tofu_session {
 	uint8_t heard;
 	uint8_t said;
 	uint8_t queued;
-	enum tofu_status cut_by; /* why nothing can be written */
+	enum tofu_status cut_by : 8; /* why nothing can be written */
 };
 
 /** What the engine does next. */

@@ -44,7 +44,7 @@ static bool write_it(struct tofu_reactor *r, struct tofu_msg *m)
 	if (!idle(c))
 		tofu_chan_touch(r, c);
 	tofu_reactor_deliver(r);
-	if ((!tofu_list_empty(&r->dirty) || !tofu_list_empty(&r->owing)) && tofu_mailbox_nudge(box))
+	if ((!tofu_list_empty(&r->dirty) || r->owing > 0) && tofu_mailbox_nudge(box))
 		tofu_engine_wake(r->engine);
 	return true;
 }

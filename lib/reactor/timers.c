@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { FIRST_CAPACITY = 64 };
-
 /* INT64_MAX: no timer runs, kind is left alone. Of equal ones, the first in the order of kinds. */
 static int64_t earliest(const struct tofu_deadlines *d, enum tofu_timer *kind)
 {
@@ -53,33 +51,22 @@ static void down(struct tofu_timers *t, uint32_t at, struct tofu_timers_entry en
 	place(t, at, entry);
 }
 
+enum tofu_status tofu_timers_init(struct tofu_timers *t, uint32_t most)
+{
+	t->heap = calloc((size_t)most + 1, sizeof *t->heap);
+	return t->heap != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+}
+
 void tofu_timers_fini(struct tofu_timers *t)
 {
 	free(t->heap);
 	*t = (struct tofu_timers){ 0 };
 }
 
-static enum tofu_status grow(struct tofu_timers *t)
+void tofu_timers_enter(struct tofu_timers *t, struct tofu_deadlines *d)
 {
-	uint32_t capacity = t->capacity > 0 ? 2 * t->capacity : FIRST_CAPACITY;
-	struct tofu_timers_entry *heap = realloc(t->heap, ((size_t)capacity + 1) * sizeof *heap);
-
-	if (heap == NULL)
-		return TOFU_ALLOCATION_FAILED;
-	t->heap = heap;
-	t->capacity = capacity;
-	return TOFU_OK;
-}
-
-enum tofu_status tofu_timers_enter(struct tofu_timers *t, struct tofu_deadlines *d)
-{
-	enum tofu_status status = t->count == t->capacity ? grow(t) : TOFU_OK;
-
-	if (status != TOFU_OK)
-		return status;
 	*d = (struct tofu_deadlines){ 0 };
 	place(t, ++t->count, (struct tofu_timers_entry){ .key_ns = INT64_MAX, .of = d });
-	return TOFU_OK;
 }
 
 /* Its key has changed, either way. */

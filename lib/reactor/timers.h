@@ -10,7 +10,8 @@
  * run. Such an entry is put right when it comes up, which may end a sleep of the reactor early: once per deadline
  * that has been moved, however often it was moved. An entry without a running timer never comes up.
  *
- * What is needed for a channel is allocated when it enters, so that to start a timer cannot fail. The reactor's thread only.
+ * What is needed for all channels is allocated in the beginning, so that to enter or to start a timer cannot fail. It is large
+ * and hardly touched: the system maps zero pages, real memory comes with use. The reactor's thread only.
  */
 
 #include <stddef.h>
@@ -43,15 +44,16 @@ struct tofu_timers_entry {
 struct tofu_timers {
 	struct tofu_timers_entry *heap; /* from 1 on; the children of i are 2i and 2i + 1 */
 	uint32_t count;
-	uint32_t capacity;
 	uint64_t steps; /* entries that were moved; for tests */
 };
 
-/** All zero is a state that fini accepts, and one without entries. */
+/** Room for so many entries. TOFU_ALLOCATION_FAILED. */
+enum tofu_status tofu_timers_init(struct tofu_timers *t, uint32_t most);
+/** All zero is fine. */
 void tofu_timers_fini(struct tofu_timers *t);
 
-/** Make d an entry; no timer runs. TOFU_ALLOCATION_FAILED. */
-enum tofu_status tofu_timers_enter(struct tofu_timers *t, struct tofu_deadlines *d);
+/** Make d an entry, for which there is room; no timer runs. */
+void tofu_timers_enter(struct tofu_timers *t, struct tofu_deadlines *d);
 /** Stop all its timers and forget it. Not entered: nothing. */
 void tofu_timers_leave(struct tofu_timers *t, struct tofu_deadlines *d);
 
