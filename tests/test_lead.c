@@ -91,17 +91,22 @@ static void leader_gets(struct leader *l, const char *text)
 	tofu_msg_put(&l->msg);
 }
 
+static void talks_until_it_led(struct pair *p, uint64_t times)
+{
+	uint64_t before = times_led(p->client.engine);
+
+	for (int64_t until_ns = tofu_plat_deadline(PATIENCE_NS); times_led(p->client.engine) < before + times;) {
+		must(tofu_plat_now_ns() < until_ns, "it led %" PRIu64 " times", times_led(p->client.engine) - before);
+		pair_talk(p);
+	}
+}
+
 START_TEST(one_that_receives_and_comes_back_leads)
 {
 	struct pair p;
-	uint64_t before;
 
 	pair_open(&p, _i, NULL);
-	before = times_led(p.client.engine);
-	for (int64_t until_ns = tofu_plat_deadline(PATIENCE_NS); times_led(p.client.engine) < before + 1000;) {
-		must(tofu_plat_now_ns() < until_ns, "it led %" PRIu64 " times", times_led(p.client.engine) - before);
-		pair_talk(&p);
-	}
+	talks_until_it_led(&p, 1000);
 	pair_close(&p);
 }
 END_TEST
@@ -228,6 +233,61 @@ START_TEST(what_one_that_led_posts_before_it_is_away_is_sent)
 			tofu_msg_put(&msg);
 		}
 	}
+	pair_close(&p);
+}
+END_TEST
+
+static uint64_t loans_of(tofu_engine *engine)
+{
+	struct tofu_lead *l = lead_of(engine);
+	uint64_t loans;
+
+	tofu_mutex_lock(&l->lock);
+	loans = l->loans;
+	tofu_mutex_unlock(&l->lock);
+	return loans;
+}
+
+struct saying {
+	struct pair *p;
+	int64_t to; /* the thread that waits for it */
+};
+
+static void say_when_it_waits(void *context)
+{
+	const struct saying *s = context;
+
+	works(os_await_sleeping(s->to) ? TOFU_OK : TOFU_TIMEOUT);
+	say(&s->p->server, s->p->server_channel, TOFU_SIGNAL, 0, "it waits for this");
+}
+
+/* Each time it is away, and the engine's thread has to come forward. When it comes back to stay, it leads before long. */
+START_TEST(the_lead_is_seldom_lent_to_one_that_does_not_come_back)
+{
+	enum { ROUNDS = 500 };
+	struct pair p;
+	struct saying saying = { &p, os_thread_id() };
+	intptr_t pollable;
+	uint64_t loans;
+
+	pair_open_apart(&p, _i, NULL, NULL);
+	works(tofu_group_pollable(p.client.group, &pollable));
+	for (int i = 0; i < ROUNDS; i++) {
+		struct tofu_thread thread;
+		tofu_msg *msg;
+
+		works(tofu_thread_start(&thread, say_when_it_waits, &saying));
+		msg = expect_peer(&p.client, TOFU_SIGNAL);
+		tofu_msg_put(&msg);
+		tofu_thread_join(&thread);
+		say(&p.server, p.server_channel, TOFU_SIGNAL, 0, "it does not wait for this");
+		ck_assert_uint_eq(os_wait(pollable, OS_READABLE, PATIENCE_NS), OS_READABLE);
+		msg = expect_peer(&p.client, TOFU_SIGNAL);
+		tofu_msg_put(&msg);
+	}
+	loans = loans_of(p.client.engine);
+	must(loans < ROUNDS / 10, "%" PRIu64 " loans in %d rounds", loans, ROUNDS);
+	talks_until_it_led(&p, 100);
 	pair_close(&p);
 }
 END_TEST
@@ -417,6 +477,7 @@ static Suite *suite_of_lead(void)
 	over_add(tc, one_that_receives_and_comes_back_leads, 1);
 	over_add(tc, with_the_engines_thread_only_nobody_else_leads, 1);
 	over_add(tc, the_environment_says_whether_the_lead_is_lent, 1);
+	over_add(tc, the_lead_is_seldom_lent_to_one_that_does_not_come_back, 1);
 	over_add(tc, an_idle_engine_makes_no_wake_ups_whoever_leads, 1);
 	over_add(tc, a_timer_that_ends_while_another_thread_leads_is_not_the_engines_threads_affair, 1);
 	tc = suite_case(suite, "others", 60);

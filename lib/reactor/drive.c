@@ -25,6 +25,10 @@
 /* More messages in one turn than this are load. */
 enum { TALK_MAX = 8 };
 
+/* A loan pays if the thread that got the lead led so often before the engine's thread had to. To lend and to come back costs as much
+ * as a few wake-ups. */
+enum { LOAN_PAYS = 16, HOLD_BACK_MAX = 127 };
+
 /* Messages that are posted in quick succession are gathered: up to so many, and up to one that is as long as this. */
 enum { GATHER_MESSAGES = 256, GATHER_BYTES = TOFU_DIRECT };
 
@@ -226,16 +230,36 @@ static bool is_talk_with_one(const struct tofu_reactor *r)
 	return g->batch.count <= TALK_MAX && tofu_group_is_waited_in(g);
 }
 
+/* The lead's lock, or none: these two are the engine's thread's alone. */
+static bool holds_back(struct tofu_lead *l)
+{
+	if (l->held_back == l->hold_back)
+		return false;
+	l->held_back++;
+	return true;
+}
+
+static void judge_loan(struct tofu_lead *l)
+{
+	if (l->times - l->lent_at >= LOAN_PAYS)
+		l->hold_back = 0;
+	else if (l->hold_back < HOLD_BACK_MAX)
+		l->hold_back = 2 * l->hold_back + 1;
+	l->held_back = 0;
+}
+
 bool tofu_lead_lend(struct tofu_reactor *r)
 {
 	struct tofu_lead *l = &r->lead;
 	int64_t next_ns = tofu_reactor_next_look(r);
 
-	if (!r->lends || atomic_load(&l->wish) != NULL || next_ns <= r->now_ns || !is_talk_with_one(r))
+	if (!r->lends || atomic_load(&l->wish) != NULL || next_ns <= r->now_ns || !is_talk_with_one(r) || holds_back(l))
 		return false;
 	tofu_mutex_lock(&l->lock);
 	l->lent = l->followers == 1; /* the one that is woken next, and will wait again */
 	l->until_ns = next_ns;
+	l->lent_at = l->times;
+	l->loans += l->lent;
 	if (l->lent && !leave(r))
 		tofu_poller_wake(r->poller);
 	tofu_mutex_unlock(&l->lock);
@@ -263,6 +287,7 @@ void tofu_lead_stand_by(struct tofu_reactor *r)
 	}
 	take(r, NULL);
 	l->lent = false;
+	judge_loan(l);
 	tofu_mutex_unlock(&l->lock);
 }
 

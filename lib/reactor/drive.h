@@ -14,7 +14,8 @@
  * With TOFU_IO_THREAD the engine's thread leads at first. When it has a few messages for the only thread that waits, it lends the
  * lead. That thread takes the lead when it waits again; then no message has to be handed from one thread to the other. The
  * engine's thread stands by meanwhile: an event that comes while nobody leads wakes it, and it leads again. So lending the lead
- * delays no other channel.
+ * delays no other channel. It does not pay where that happens soon, as with many channels that are busy at once: then the
+ * engine's thread holds back, twice as long after each such loan.
  *
  * The lead is not the turn (reactor.h). The leader gives the turn back while it waits, so that others may post, or fork.
  */
@@ -50,6 +51,10 @@ struct tofu_lead {
 	uint64_t times;           /* such a thread has led */
 	bool lent;                /* the engine's thread stands by */
 	int64_t until_ns;         /* ... until then */
+	uint64_t lent_at;         /* what times was when it was lent last */
+	uint64_t loans;           /* so far; for tests */
+	uint32_t hold_back;       /* so many turns that might lend do not, since the last loan did not pay */
+	uint32_t held_back;       /* so many have not */
 	bool ready;
 };
 
