@@ -315,15 +315,16 @@ static ptrdiff_t offset_in_body(const struct tofu_msg *m, const void *data)
 /* The body becomes its first keep bytes and then len bytes of data. */
 static enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *data, size_t len)
 {
-	bool shared = m->body_grown && store_is_shared(&m->grown_body);
 	struct tofu_store old = { 0 };
 	enum tofu_status st;
 	ptrdiff_t inside;
+	bool shared;
 
 	if (data == NULL && len > 0)
 		return TOFU_NOT_ALLOWED;
 	if (len > BUF_MAX)
 		return TOFU_INVALID_BODY_LEN;
+	shared = m->body_grown && store_is_shared(&m->grown_body);
 	if (!shared && keep + len <= body_cap(m)) { /* it stays where it is */
 		if (len > 0)
 			memmove(tofu_msg_body_data(m) + keep, data, len);

@@ -192,8 +192,15 @@ struct tofu_opcode_rule {
 	int8_t echo;  /* the opcode that answers it, -1: none */
 };
 
+enum { TOFU_OPCODES = TOFU_WELCOME_RESPONSE + 1 };
+
+extern const struct tofu_opcode_rule tofu_opcode_rules[TOFU_OPCODES];
+
 /** NULL for a number that is no opcode. */
-const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode);
+static inline const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode)
+{
+	return opcode < TOFU_OPCODES ? &tofu_opcode_rules[opcode] : NULL;
+}
 
 /* addresses */
 

@@ -10,7 +10,7 @@ enum { NONE = -1 };
 #define KIND(type, role) TOFU_TYPE_##type, TOFU_ROLE_##role
 
 /* clang-format off */
-static const struct tofu_opcode_rule rules[] = {
+const struct tofu_opcode_rule tofu_opcode_rules[TOFU_OPCODES] = {
 	/*                            name               type, role                travels posted echo */
 	[TOFU_REQUEST]          = { "Request",         KIND(REGULAR, REQUEST),   true,   true,  TOFU_RESPONSE },
 	[TOFU_RESPONSE]         = { "Response",        KIND(REGULAR, RESPONSE),  true,   true,  NONE },
@@ -24,11 +24,6 @@ static const struct tofu_opcode_rule rules[] = {
 	[TOFU_WELCOME_RESPONSE] = { "WelcomeResponse", KIND(WELCOME, RESPONSE),  false,  false, NONE },
 };
 /* clang-format on */
-
-const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode)
-{
-	return opcode < sizeof rules / sizeof rules[0] ? &rules[opcode] : NULL;
-}
 
 /* Negative numbers are large ones then. */
 static const struct tofu_opcode_rule *rule_of(int opcode)

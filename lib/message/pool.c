@@ -950,12 +950,10 @@ bool tofu_share_may_take_or_wait(struct tofu_share *s, const struct tofu_terms *
 	return false;
 }
 
-void tofu_holder_release(struct tofu_msg *m)
+void tofu_holder_release_held(struct tofu_msg *m)
 {
 	struct tofu_holder *h = m->holder;
 
-	if (h == NULL || h == h->own)
-		return;
 	m->holder = h->own;
 	if (let_go(h, 1) && !is_inherited(h->pool))
 		call_now(h->pool);

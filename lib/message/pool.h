@@ -135,7 +135,12 @@ struct tofu_terms {
  */
 bool tofu_share_may_take_or_wait(struct tofu_share *s, const struct tofu_terms *t, size_t *left, size_t *queued_at);
 /** Any thread that owns the message: it is held by nobody from now on. */
-void tofu_holder_release(struct tofu_msg *m);
+void tofu_holder_release_held(struct tofu_msg *m);
+static inline void tofu_holder_release(struct tofu_msg *m)
+{
+	if (m->holder != NULL && m->holder != m->holder->own)
+		tofu_holder_release_held(m);
+}
 
 /**
  * A message for a notice of the engine: never one of the pool's free messages, so notices work when it is empty. Kept

@@ -125,11 +125,17 @@ static enum tofu_status enter_new(struct tofu_engine *e, struct tofu_group *g, c
 	return TOFU_OK;
 }
 
-/* Is it open, and the group's? The gate looks once more. */
-static inline enum tofu_status is_enterable(struct tofu_chan *c, const struct tofu_group *g, uint16_t number)
+/* The channel, if it is open and the group's. The gate looks once more. */
+static inline enum tofu_status find_open(struct tofu_engine *e, const struct tofu_group *g, uint16_t number,
+                                         struct tofu_chan **out)
 {
-	uint64_t gate = atomic_load(&c->gate);
+	struct tofu_chan *c = tofu_registry_find(&e->registry, number);
+	uint64_t gate;
 
+	*out = c;
+	if (c == NULL)
+		return TOFU_INVALID_CHANNEL_NUMBER;
+	gate = atomic_load(&c->gate);
 	if (tofu_gate_number(gate) != number)
 		return TOFU_INVALID_CHANNEL_NUMBER;
 	if ((gate & TOFU_GATE_SEALED) != 0)
@@ -137,6 +143,14 @@ static inline enum tofu_status is_enterable(struct tofu_chan *c, const struct to
 	if (atomic_load_explicit(&c->group, memory_order_relaxed) != g)
 		return TOFU_INVALID_MCHN_GROUP;
 	return TOFU_OK;
+}
+
+/* A channel that has ended is looked for last: it may do so while we look. */
+static inline enum tofu_status or_has_ended(struct tofu_engine *e, uint16_t number, enum tofu_status status)
+{
+	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, number))
+		return TOFU_CHANNEL_CLOSED;
+	return status;
 }
 
 /* A message that is refused stays as it was: there is room for what it had before. */
@@ -154,21 +168,16 @@ static enum tofu_status open_new(struct tofu_engine *e, struct tofu_group *g, st
 	return status;
 }
 
-/* A channel that has ended is looked for last: it may do so while we look. */
 static enum tofu_status enter_open(struct tofu_engine *e, struct tofu_group *g, const struct tofu_msg *m)
 {
 	uint16_t number = m->header.channel;
-	struct tofu_chan *c = tofu_registry_find(&e->registry, number);
-	enum tofu_status status = TOFU_INVALID_CHANNEL_NUMBER;
+	struct tofu_chan *c;
+	enum tofu_status status = find_open(e, g, number, &c);
 
-	if (c != NULL)
-		status = is_enterable(c, g, number);
 	if (status == TOFU_OK)
 		status = tofu_gate_enter(&c->gate, number, tofu_msg_load(m), &e->bounds,
 		                         m->header.opcode == TOFU_BYE_SIGNAL);
-	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, number))
-		return TOFU_CHANNEL_CLOSED;
-	return status;
+	return or_has_ended(e, number, status);
 }
 
 /* It was let in: what the engine fills in. */
@@ -296,21 +305,17 @@ static size_t run_length(tofu_msg *const *msgs, size_t most, uint32_t bytes[])
 	return n;
 }
 
-/* As enter_open(), for several messages of one channel. */
+/* Several messages of one channel. */
 static enum tofu_status enter_run(struct tofu_engine *e, struct tofu_group *g, uint16_t number, const uint32_t *bytes,
                                   size_t n, size_t *entered)
 {
-	struct tofu_chan *c = tofu_registry_find(&e->registry, number);
-	enum tofu_status status = TOFU_INVALID_CHANNEL_NUMBER;
+	struct tofu_chan *c;
+	enum tofu_status status = find_open(e, g, number, &c);
 
 	*entered = 0;
-	if (c != NULL)
-		status = is_enterable(c, g, number);
 	if (status == TOFU_OK)
 		status = tofu_gate_enter_some(&c->gate, number, bytes, n, &e->bounds, entered);
-	if (status == TOFU_INVALID_CHANNEL_NUMBER && tofu_registry_has_ended(&e->registry, number))
-		return TOFU_CHANNEL_CLOSED;
-	return status;
+	return or_has_ended(e, number, status);
 }
 
 /* Let in what begins at msgs: a run of one channel, or a message that goes by itself. *entered: how many. */
