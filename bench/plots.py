@@ -13,7 +13,7 @@ except ImportError:
     pyplot = None
 
 COLOURS = {"tofu": "#0b5fa5", "tofu-caller": "#7b3fa0", "tofu-poll": "#5aa5de", "zmq": "#c8461e", "nng": "#3f8f3f", "raw": "#777777",
-           "tofu-copies": "#5aa5de"}
+           "tofu-copies": "#5aa5de", "tofu-single": "#5aa5de"}
 
 
 def medians(runs, figure, along, program, **where):

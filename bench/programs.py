@@ -112,9 +112,9 @@ class Peer:
 class Tofu:
     """tofu-perf. Its client knows everything; the server serves until it is told to stop. Its count is per channel."""
 
-    def __init__(self, name, path, poller="auto", io="thread", only=None, share=True):
+    def __init__(self, name, path, poller="auto", io="thread", only=None, together=True):
         self.name, self.path, self.poller, self.io, self.only, self.version = name, path, poller, io, only, None
-        self.share = share
+        self.together = together  # one body to many connections; many messages with one call
         self.what = f"tofu-perf, poller {poller}, io {io}"
 
     def can(self, case):
@@ -132,8 +132,10 @@ class Tofu:
         serve = [str(self.path), "--serve", "--transport", case.transport, *engine]
         command = [str(self.path), work, *engine, "--size", str(case.size), "--count", str(each),
                    "--channels", str(case.channels), "--warmup", "1", "--json"]
-        if case.work == "fanout" and self.share:
+        if case.work == "fanout" and self.together:
             command.append("--share")
+        if case.work == "throughput" and self.together:
+            command += ["--batch", "64"]
         with Server(serve, case.cores[0]) as server:
             client = call(command + ["--to", server.address()], case.cores[1])
             server.finish(stop=True)
@@ -154,7 +156,8 @@ def find_programs(build, names):
     known = {
         "tofu": Tofu("tofu", perf),
         "tofu-caller": Tofu("tofu-caller", perf, io="caller"),
-        "tofu-copies": Tofu("tofu-copies", perf, only=("fanout",), share=False),
+        "tofu-copies": Tofu("tofu-copies", perf, only=("fanout",), together=False),
+        "tofu-single": Tofu("tofu-single", perf, only=("throughput",), together=False),
         "tofu-poll": Tofu("tofu-poll", perf, "poll", only=("latency", "parallel", "connections", "churn")),
         "zmq": Peer("zmq", build / "bench/peer_zmq", "libzmq"),
         "nng": Peer("nng", build / "bench/peer_nng", "nng"),

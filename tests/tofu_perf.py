@@ -32,7 +32,7 @@ REQUEST, RESPONSE, SIGNAL, HELLO_REQUEST, HELLO_RESPONSE = range(5)
 DATA, BEGIN, END, PROBE = range(1, 5)
 
 FIELDS = {
-    "program", "version", "work", "transport", "poller", "io", "size", "count", "channels", "threads", "window",
+    "program", "version", "work", "transport", "poller", "io", "size", "count", "channels", "threads", "window", "batch",
     "seconds", "messages_per_s", "bytes_per_s", "p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns", "cpu_seconds",
     "peer_cpu_seconds", "cpu_ns_per_message", "alone_cpu_ns_per_message", "sends_per_message", "receives_per_message",
     "wakeups_per_message", "resident_bytes_per_connection", "peer_resident_bytes_per_connection",
@@ -109,7 +109,8 @@ class CommandLine(Case):
     def test_wrong_command_lines(self):
         for args in ((), ("speed",), ("latency", "word"), ("latency", "-n", "0"), ("latency", "-n", "x"),
                      ("latency", "-s", "65536"), ("latency", "--threads", "2"), ("latency", "--echo"),
-                     ("latency", "--share"), ("throughput", "--echo", "--share"),
+                     ("latency", "--share"), ("throughput", "--echo", "--share"), ("latency", "--batch", "8"),
+                     ("throughput", "--share", "--batch", "8"), ("throughput", "--batch", "0"),
                      ("churn", "-w", "2"), ("throughput", "-w", "2"), ("connections", "--threads=2"),
                      ("latency", "--transport", "pigeon"), ("latency", "--poller", "stare"), ("latency", "--io", "nobody"),
                      ("latency", "--nonsense"),
@@ -160,7 +161,7 @@ class InOneProcess(Case):
 
     def test_throughput_of_channels_and_threads(self):
         for transport in transports(self):
-            for kind in ((), ("--echo",), ("--share",), ("--share", "-s", 60000)):
+            for kind in ((), ("--echo",), ("--batch", 64), ("--share",), ("--share", "-s", 60000)):
                 for channels, threads in ((5, 1), (4, 2), (7, 3)):
                     with self.subTest(transport=transport, kind=kind, channels=channels, threads=threads):
                         r = self.measure("throughput", *kind, "--transport", transport, "-c", channels, "--threads",

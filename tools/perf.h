@@ -49,6 +49,7 @@ struct perf_options {
 	uint32_t channels;  /* at once */
 	uint32_t threads;   /* that send, each with a group */
 	uint32_t window;    /* requests without an answer on each channel */
+	uint32_t batch;     /* one-way messages that are posted with one call */
 	uint32_t timeout_s; /* give up when nothing happens for so long */
 	enum tofu_poller_kind poller;
 	enum tofu_io io;
@@ -147,6 +148,8 @@ enum perf_line_state { PERF_LINE_NEW, PERF_LINE_CONNECTING, PERF_LINE_OPEN, PERF
 struct perf_line {
 	struct perf_line *next_ready;
 	tofu_msg *waiting; /* found the send queue full; goes first at send_ready */
+	tofu_msg **batch;  /* --batch: the same, several of them; NULL: none */
+	uint32_t batched;  /* so many are in it */
 	uint64_t *sent_ns; /* of the last requests, a ring */
 	uint64_t steps;    /* posted in this flow */
 	uint64_t done;     /* answered; of churn, lives */
@@ -191,6 +194,7 @@ struct perf_client {
 	struct perf_worker *workers;
 	struct perf_line *lines; /* the first is for probes */
 	uint64_t *sent_ns;       /* all rings */
+	tofu_msg **batches;      /* of all lines */
 	uint32_t line_count;
 	uint32_t ring;     /* entries of a ring, less 1: a mask */
 	uint32_t window;   /* of this flow */
@@ -235,11 +239,11 @@ static inline bool tofu_perf_failed(struct perf_client *client)
 	return atomic_load_explicit(&client->failed, memory_order_relaxed);
 }
 
-static inline void tofu_perf_progress(struct perf_worker *w)
+static inline void tofu_perf_progress(struct perf_worker *w, uint64_t by)
 {
 	uint64_t now = atomic_load_explicit(&w->progress, memory_order_relaxed);
 
-	atomic_store_explicit(&w->progress, now + 1, memory_order_relaxed);
+	atomic_store_explicit(&w->progress, now + by, memory_order_relaxed);
 }
 
 /* --- what is measured --- */

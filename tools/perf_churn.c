@@ -45,7 +45,7 @@ static void closed(struct perf_worker *w, struct perf_line *line)
 	w->client->line_of[line->channel] = NULL;
 	line->state = PERF_LINE_NEW;
 	tofu_histogram_add(&w->times, (uint64_t)tofu_host_now_ns() - line->started_ns);
-	tofu_perf_progress(w);
+	tofu_perf_progress(w, 1);
 	if (++line->done == w->client->count)
 		w->busy--;
 	else

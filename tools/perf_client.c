@@ -86,6 +86,18 @@ static void choose(const struct perf_options *o, uint32_t lines, struct tofu_opt
 		               wanted->pool_initial, wanted->pool_max, wanted->send_queue_max);
 }
 
+static bool make_batches(struct perf_client *c)
+{
+	uint32_t size = c->options->batch;
+
+	if (size == 1)
+		return true;
+	c->batches = calloc((size_t)size * c->line_count, sizeof(tofu_msg *));
+	for (uint32_t i = 0; c->batches != NULL && i < c->line_count; i++)
+		c->lines[i].batch = c->batches + (size_t)i * size;
+	return c->batches != NULL;
+}
+
 /* A ring for each line that may have requests under way. */
 static bool make_rings(struct perf_client *c)
 {
@@ -132,7 +144,7 @@ bool tofu_perf_client_open(struct perf_client *c, const struct perf_options *opt
 	c->watched = tofu_host_is_watched();
 	c->lines = tofu_perf_resident_zeros(c->line_count, sizeof *c->lines);
 	c->workers = calloc(options->threads, sizeof *c->workers);
-	if (c->lines == NULL || c->workers == NULL || !make_rings(c)) {
+	if (c->lines == NULL || c->workers == NULL || !make_rings(c) || !make_batches(c)) {
 		tofu_say_wrong(TOFU_ALLOCATION_FAILED, "cannot start");
 		return false;
 	}
@@ -141,10 +153,17 @@ bool tofu_perf_client_open(struct perf_client *c, const struct perf_options *opt
 	return tofu_end_open(&c->end, &wanted) && make_groups(c);
 }
 
+static void drop_unsent(struct perf_line *line)
+{
+	tofu_msg_put(&line->waiting);
+	for (uint32_t i = 0; i < line->batched; i++)
+		tofu_msg_put(&line->batch[i]);
+}
+
 void tofu_perf_client_close(struct perf_client *c)
 {
 	for (uint32_t i = 0; c->lines != NULL && i < c->line_count; i++)
-		tofu_msg_put(&c->lines[i].waiting);
+		drop_unsent(&c->lines[i]);
 	for (uint32_t i = 0; c->workers != NULL && i < c->options->threads; i++) {
 		tofu_msg_put(&c->workers[i].shared);
 		if (i > 0 && c->workers[i].group != NULL)
@@ -154,6 +173,7 @@ void tofu_perf_client_close(struct perf_client *c)
 	free(c->workers);
 	free(c->sent_ns);
 	free(c->lines);
+	free(c->batches);
 }
 
 /* --- messages --- */

@@ -8,13 +8,14 @@
  * A one-way line sends until its queue is full and is ready again at send_ready; in bursts, so that its neighbours and
  * what comes in get their turn.
  *
- * With --share the lines of a worker send one body, as a publisher does: a message is made when all have sent the one before.
+ * With --batch it posts several at once. With --share the lines of a worker send one body, as a publisher does: a message is made when all have sent the one before.
  */
 
 #include "perf.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "host.h"
 
@@ -82,15 +83,15 @@ static tofu_msg *share_data(struct perf_worker *w, struct perf_line *line, uint6
 	return msg;
 }
 
-static tofu_msg *make_next(struct perf_worker *w, struct perf_line *line)
+static tofu_msg *make_step(struct perf_worker *w, struct perf_line *line, uint64_t step)
 {
 	if (!w->client->one_way)
-		return make_data(w, line, TOFU_REQUEST, line->steps);
-	if (line->steps == 0)
+		return make_data(w, line, TOFU_REQUEST, step);
+	if (step == 0)
 		return make_begin(w, line);
-	if (line->steps <= w->client->count)
-		return w->client->options->share ? share_data(w, line, line->steps - 1)
-		                                 : make_data(w, line, TOFU_SIGNAL, line->steps - 1);
+	if (step <= w->client->count)
+		return w->client->options->share ? share_data(w, line, step - 1)
+		                                 : make_data(w, line, TOFU_SIGNAL, step - 1);
 	return tofu_perf_message(w, line, TOFU_REQUEST, tofu_perf_id(PERF_END, 0));
 }
 
@@ -112,19 +113,73 @@ static bool send_one(struct perf_worker *w, struct perf_line *line)
 	struct perf_client *c = w->client;
 
 	if (line->waiting == NULL)
-		line->waiting = make_next(w, line);
+		line->waiting = make_step(w, line, line->steps);
 	if (!c->one_way)
 		line->sent_ns[line->steps & c->ring] = (uint64_t)tofu_host_now_ns();
 	if (line->waiting == NULL || !tofu_perf_post(w, line))
 		return false;
 	line->steps++;
 	if (c->one_way)
-		tofu_perf_progress(w);
+		tofu_perf_progress(w, 1);
 	return true;
+}
+
+static bool fill_batch(struct perf_worker *w, struct perf_line *line)
+{
+	uint64_t left = steps_of(w->client) - line->steps;
+	uint32_t most = left < w->client->options->batch ? (uint32_t)left : w->client->options->batch;
+
+	for (; line->batched < most; line->batched++) {
+		tofu_msg *msg = make_step(w, line, line->steps + line->batched);
+
+		if (msg == NULL)
+			return false;
+		line->batch[line->batched] = msg;
+	}
+	return true;
+}
+
+/* How many; 0: not now. */
+static size_t send_batch(struct perf_worker *w, struct perf_line *line)
+{
+	enum tofu_status status;
+	size_t posted = 0;
+
+	if (!fill_batch(w, line))
+		return 0;
+	status = tofu_post_many(w->group, line->batch, line->batched, &posted);
+	line->batched -= (uint32_t)posted;
+	memmove(line->batch, line->batch + posted, line->batched * sizeof(tofu_msg *));
+	line->steps += posted;
+	tofu_perf_progress(w, posted);
+	if (status == TOFU_OK)
+		return posted;
+	if (status != TOFU_WOULD_BLOCK)
+		tofu_perf_fail(w->client, status, line, "cannot send");
+	return 0;
+}
+
+static void go_on_in_batches(struct perf_worker *w, struct perf_line *line)
+{
+	size_t posted;
+
+	for (size_t sum = 0; line->steps < steps_of(w->client); sum += posted) {
+		if (sum >= BURST) {
+			tofu_perf_make_ready(w, line);
+			return;
+		}
+		posted = send_batch(w, line);
+		if (posted == 0)
+			return;
+	}
 }
 
 static void go_on(struct perf_worker *w, struct perf_line *line)
 {
+	if (w->client->one_way && line->batch != NULL) {
+		go_on_in_batches(w, line);
+		return;
+	}
 	for (unsigned i = 0; may_send(w, line); i++) {
 		if (i == BURST) {
 			tofu_perf_make_ready(w, line);
@@ -145,7 +200,7 @@ static void answered(struct perf_worker *w, struct perf_line *line, const tofu_m
 		return;
 	}
 	tofu_histogram_add(&w->times, (uint64_t)tofu_host_now_ns() - line->sent_ns[line->done & c->ring]);
-	tofu_perf_progress(w);
+	tofu_perf_progress(w, 1);
 	if (++line->done == c->count)
 		w->busy--;
 	else

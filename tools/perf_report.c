@@ -19,7 +19,7 @@ struct figure {
 	int digits;        /* after the point */
 };
 
-enum { FIGURES = 22 };
+enum { FIGURES = 23 };
 
 /* isnan() is a macro that not every system's headers get through all warnings. */
 static bool is_missing(double value)
@@ -41,6 +41,7 @@ static void list(const struct perf_options *o, const struct perf_result *r, stru
 		{ "channels",                           NULL,                              o->channels, 0 },
 		{ "threads",                            NULL,                              o->threads, 0 },
 		{ "window",                             NULL,                              o->window, 0 },
+		{ "batch",                              NULL,                              o->batch, 0 },
 		{ "seconds",                            "seconds",                         r->seconds, 6 },
 		{ "messages_per_s",                     "per second",                      r->messages_per_s, 1 },
 		{ "bytes_per_s",                        "bytes of bodies per second",      r->bytes_per_s, 1 },

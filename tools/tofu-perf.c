@@ -34,6 +34,7 @@ static const char help[] =
 	"      --threads THREADS    that send (1)\n"
 	"  -w, --window WINDOW      requests without an answer on each channel (1; throughput --echo: 256)\n"
 	"      --echo               throughput of requests and responses\n"
+	"      --batch COUNT        throughput one way: so many messages are posted with one call (1)\n"
 	"      --share              throughput one way: each message is one body to all channels of a thread\n"
 	"      --poller NAME        what the engines wait with: auto, poll, epoll, afd (auto)\n"
 	"      --io NAME            which threads do the I/O: caller, those that receive; or the engines' (thread)\n"
@@ -62,7 +63,7 @@ const char *tofu_perf_transport_name(enum perf_transport transport)
 }
 
 /* Those above 'z' have no short form. */
-enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, SHARE, POLLER, IO, IN_PROCESS, TO, JSON };
+enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, BATCH, SHARE, POLLER, IO, IN_PROCESS, TO, JSON };
 
 /* clang-format off */
 static const struct option long_options[] = {
@@ -74,6 +75,7 @@ static const struct option long_options[] = {
 	{ "threads",    required_argument, NULL, THREADS },
 	{ "window",     required_argument, NULL, 'w' },
 	{ "echo",       no_argument,       NULL, ECHO },
+	{ "batch",      required_argument, NULL, BATCH },
 	{ "share",      no_argument,       NULL, SHARE },
 	{ "poller",     required_argument, NULL, POLLER },
 	{ "io",         required_argument, NULL, IO },
@@ -142,6 +144,8 @@ static bool take(struct asked *a, int option, const char *text)
 	case ECHO:
 		o->echo = true;
 		return true;
+	case BATCH:
+		return tofu_args_number32("batch", text, 1, 1024, &o->batch);
 	case SHARE:
 		o->share = true;
 		return true;
@@ -200,6 +204,8 @@ static bool fits(const struct asked *a)
 		why = "--echo is an option of throughput";
 	else if (o->share && (o->work != PERF_THROUGHPUT || o->echo))
 		why = "--share is an option of throughput one way";
+	else if (o->batch > 1 && (o->work != PERF_THROUGHPUT || o->echo || o->share))
+		why = "--batch is an option of throughput one way, without --share";
 	else if (a->window && o->work != PERF_LATENCY && !o->echo)
 		why = "--window is an option of latency and of throughput --echo";
 	else if (o->threads > 1 && o->work == PERF_CONNECTIONS)
@@ -240,7 +246,7 @@ static bool takes_when_serving(int option)
 /* What follows the command. */
 static int run(int argc, char **argv, enum perf_work work, int (*command)(struct asked *, int, char **))
 {
-	struct asked a = { .options = { .work = work, .size = 64, .threads = 1, .timeout_s = 30 } };
+	struct asked a = { .options = { .work = work, .size = 64, .threads = 1, .batch = 1, .timeout_s = 30 } };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "s:n:c:w:t:vhV", long_options, NULL)) != -1) {

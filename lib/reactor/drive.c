@@ -304,14 +304,14 @@ bool tofu_lead_is_expected(const struct tofu_reactor *r)
 	       atomic_load_explicit(&r->lead.last, memory_order_relaxed) == tofu_thread_self();
 }
 
-void tofu_drive_posted(struct tofu_reactor *r, uint32_t bytes)
+void tofu_drive_posted(struct tofu_reactor *r, uint32_t longest)
 {
 	int64_t now_ns;
 
 	if (!is_callers(r) || atomic_load(&r->lead.taken) || !tofu_reactor_try_turn(r))
 		return;
 	now_ns = tofu_plat_now_ns();
-	if (now_ns - r->through_ns >= TOFU_GATHER_NS || bytes >= GATHER_BYTES ||
+	if (now_ns - r->through_ns >= TOFU_GATHER_NS || longest >= GATHER_BYTES ||
 	    tofu_mailbox_count(&r->engine->mailbox) >= GATHER_MESSAGES)
 		tofu_reactor_catch_up(r, now_ns);
 	r->through_ns = now_ns;

@@ -86,7 +86,7 @@ void tofu_group_follows_no_more(struct tofu_reactor *r, struct tofu_group *g);
 bool tofu_lead_is_watched(const struct tofu_reactor *r);
 /** In an engine without a thread: will the calling thread drive it next? Then it need not wake anybody for what it has posted. */
 bool tofu_lead_is_expected(const struct tofu_reactor *r);
-/** ... that many bytes at last: carry it out while nobody leads, unless it had better be gathered with what follows. */
-void tofu_drive_posted(struct tofu_reactor *r, uint32_t bytes);
+/** ... carry it out while nobody leads, unless it had better be gathered with what follows. longest: of its messages, bytes. */
+void tofu_drive_posted(struct tofu_reactor *r, uint32_t longest);
 
 #endif

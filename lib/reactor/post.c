@@ -255,7 +255,7 @@ struct chain {
 	struct tofu_msg *newest;
 	struct tofu_msg *oldest;
 	size_t count;
-	uint32_t bytes;
+	uint32_t longest; /* bytes */
 };
 
 enum { CHAIN_MAX = 256 };
@@ -263,6 +263,7 @@ enum { CHAIN_MAX = 256 };
 static void chain_add(struct chain *chain, struct tofu_msg **msg)
 {
 	struct tofu_msg *m = *msg;
+	uint32_t bytes = tofu_msg_load(m);
 
 	*msg = NULL;
 	tofu_holder_release(m);
@@ -271,12 +272,13 @@ static void chain_add(struct chain *chain, struct tofu_msg **msg)
 	if (chain->oldest == NULL)
 		chain->oldest = m;
 	chain->count++;
-	chain->bytes += tofu_msg_load(m);
+	if (bytes > chain->longest)
+		chain->longest = bytes;
 }
 
 static void chain_mail(struct tofu_engine *e, struct tofu_group *g, struct chain *chain)
 {
-	uint32_t bytes = chain->bytes;
+	uint32_t longest = chain->longest;
 
 	if (chain->count == 0)
 		return;
@@ -287,7 +289,7 @@ static void chain_mail(struct tofu_engine *e, struct tofu_group *g, struct chain
 		if (tofu_mailbox_post_chain(&e->mailbox, chain->newest, chain->oldest) &&
 		    !tofu_lead_is_expected(&e->reactor))
 			tofu_engine_wake(e);
-		tofu_drive_posted(&e->reactor, bytes);
+		tofu_drive_posted(&e->reactor, longest);
 	}
 	*chain = (struct chain){ 0 };
 }
