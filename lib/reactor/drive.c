@@ -29,8 +29,8 @@ enum { TALK_MAX = 8 };
  * as a few wake-ups. */
 enum { LOAN_PAYS = 16, HOLD_BACK_MAX = 127 };
 
-/* Messages that are posted in quick succession are gathered: up to so many, and up to one that is as long as this. */
-enum { GATHER_MESSAGES = 256, GATHER_BYTES = TOFU_DIRECT };
+/* What is posted in quick succession is gathered: for so long, up to so many messages, and up to one that is as long as this. */
+enum { GATHER_NS = 100000, GATHER_MESSAGES = 512, GATHER_BYTES = TOFU_DIRECT };
 
 enum tofu_status tofu_lead_init(struct tofu_lead *l)
 {
@@ -311,10 +311,11 @@ void tofu_drive_posted(struct tofu_reactor *r, uint32_t longest)
 	if (!is_callers(r) || atomic_load(&r->lead.taken) || !tofu_reactor_try_turn(r))
 		return;
 	now_ns = tofu_plat_now_ns();
-	if (now_ns - r->through_ns >= TOFU_GATHER_NS || longest >= GATHER_BYTES ||
-	    tofu_mailbox_count(&r->engine->mailbox) >= GATHER_MESSAGES)
+	if (now_ns - r->gathered_ns >= GATHER_NS || longest >= GATHER_BYTES ||
+	    tofu_mailbox_count(&r->engine->mailbox) >= GATHER_MESSAGES) {
 		tofu_reactor_catch_up(r, now_ns);
-	r->through_ns = now_ns;
+		r->gathered_ns = now_ns;
+	}
 	tofu_reactor_end_turn(r);
 }
 

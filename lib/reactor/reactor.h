@@ -92,6 +92,7 @@ struct tofu_reactor {
 	atomic_uint turn_wanted;     /* threads that are to have it before the reactor has it again */
 	const void *_Atomic turn_of; /* the thread that holds it */
 	int64_t through_ns;          /* when a message was last to be written by its poster */
+	int64_t gathered_ns;         /* when what posters had gathered was last written by one of them */
 	struct tofu_poller *poller;
 	int64_t now_ns;      /* read once a turn, and when something was posted */
 	int64_t retry_at_ns; /* look again at what was refused; 0: nothing was */
