@@ -135,7 +135,7 @@ class Tofu:
         if case.work == "fanout" and self.together:
             command.append("--share")
         if case.work == "throughput" and self.together:
-            command += ["--batch", "64"]
+            command += ["--batch", str(min(64, max(1, 65536 // max(case.size, 1))))]
         with Server(serve, case.cores[0]) as server:
             client = call(command + ["--to", server.address()], case.cores[1])
             server.finish(stop=True)

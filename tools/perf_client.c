@@ -24,7 +24,8 @@ enum {
 	QUEUED_MAX = 65536,  /* messages that wait in all send queues together */
 	QUEUE_MOST = 2048,   /* in one */
 	QUEUE_LEAST = 16,
-	POOL_SPARE = 2048, /* written, but not given back yet; arriving; probes */
+	QUEUED_BYTES = 1 << 20, /* in one */
+	POOL_SPARE = 2048,      /* written, but not given back yet; arriving; probes */
 	POOL_MOST = 1048576,
 	LOOK_EVERY = 4096, /* messages between two looks at the clock */
 	PROGRESS_WIDTH = 60
@@ -73,6 +74,8 @@ static void choose(const struct perf_options *o, uint32_t lines, struct tofu_opt
 
 	tofu_options_init(wanted, sizeof *wanted);
 	wanted->send_queue_max = clamp(queue, QUEUE_LEAST, 32767);
+	if (one_way) /* what waits is still in the processor's cache when it is written */
+		wanted->send_queue_max_bytes = QUEUED_BYTES;
 	wanted->pool_initial = pool < POOL_MOST ? (uint32_t)pool : POOL_MOST;
 	wanted->pool_max = wanted->pool_initial;
 	wanted->poller = o->poller;
