@@ -8,7 +8,10 @@ try:
     import matplotlib
 
     matplotlib.use("svg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
+
+    # The same figures make the same file, with text in it that can be searched.
+    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "tofu"})
 except ImportError:
     pyplot = None
 
@@ -32,7 +35,7 @@ def finish(figure, axes, out, name):
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False)
     figure.tight_layout()
-    figure.savefig(out / name)
+    figure.savefig(out / name, metadata={"Date": None})
     pyplot.close(figure)
 
 
@@ -40,6 +43,13 @@ def line(ax, program, x, y):
     if x:
         ax.plot(x, y, marker="o", markersize=4, label=program, color=COLOURS.get(program),
                 linewidth=2.8 if program == "tofu" else 1.4, linestyle="--" if program == "raw" else "-")
+
+
+def number(ax):
+    """Labels within the decades of a logarithmic axis, too: few of ours span more than two."""
+    ax.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def size_name(size):
@@ -83,6 +93,7 @@ def latency(out, runs, programs):
                 line(ax, program, list(names.values()), [p[0] / 1e3 for p in points])
         ax.set(yscale="log", xlabel="percent that took no longer", ylabel="round trip, microseconds",
                title=f"Round trips one after the other, 64 B, {name}")
+        number(ax)
         ax.tick_params(labelleft=True)
     finish(figure, axes, out, "latency.svg")
 
@@ -94,6 +105,7 @@ def idle(out, runs, programs):
         line(ax, program, x, [v / 1e3 for v in y])
     ax.set(xscale="log", yscale="log", xlabel="idle connections", ylabel="processor time of a round trip, microseconds",
            title="Cost beside idle connections, 64 B, TCP, both processes together")
+    number(ax)
     finish(figure, [ax], out, "idle.svg")
 
 
