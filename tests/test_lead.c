@@ -71,16 +71,21 @@ static void say_more(struct leader *l, const char *text)
 }
 
 /* When it returns, the thread leads, and sleeps in the poller. */
-static void leader_start(struct leader *l, int transport)
+static void leader_begin(struct leader *l)
 {
-	memset(l, 0, sizeof *l);
-	pair_open_apart(&l->p, transport, NULL, NULL);
 	works(tofu_thread_start(&l->thread, receive_on, l));
 	for (int64_t until_ns = tofu_plat_deadline(PATIENCE_NS); !is_lent(l->p.client.engine);) {
 		must(tofu_plat_now_ns() < until_ns, "it never leads");
 		say_more(l, "more");
 		os_pause();
 	}
+}
+
+static void leader_start(struct leader *l, int transport)
+{
+	memset(l, 0, sizeof *l);
+	pair_open_apart(&l->p, transport, NULL, NULL);
+	leader_begin(l);
 }
 
 static void leader_gets(struct leader *l, const char *text)
@@ -91,23 +96,24 @@ static void leader_gets(struct leader *l, const char *text)
 	tofu_msg_put(&l->msg);
 }
 
-static void talks_until_it_led(struct pair *p, uint64_t times)
-{
-	uint64_t before = times_led(p->client.engine);
-
-	for (int64_t until_ns = tofu_plat_deadline(PATIENCE_NS); times_led(p->client.engine) < before + times;) {
-		must(tofu_plat_now_ns() < until_ns, "it led %" PRIu64 " times", times_led(p->client.engine) - before);
-		pair_talk(p);
-	}
-}
-
 START_TEST(one_that_receives_and_comes_back_leads)
 {
-	struct pair p;
+	enum { TIMES = 200 };
+	struct leader l;
 
-	pair_open(&p, _i, NULL);
-	talks_until_it_led(&p, 1000);
-	pair_close(&p);
+	leader_start(&l, _i);
+	for (int i = 0; i < TIMES; i++) {
+		uint64_t before = times_led(l.p.client.engine);
+
+		for (int64_t until_ns = tofu_plat_deadline(PATIENCE_NS); times_led(l.p.client.engine) == before;) {
+			must(tofu_plat_now_ns() < until_ns, "it led %d times", i);
+			say_more(&l, "more");
+			os_pause();
+		}
+	}
+	say_more(&l, "the end");
+	leader_gets(&l, "the end");
+	pair_close(&l.p);
 }
 END_TEST
 
@@ -249,7 +255,7 @@ static uint64_t loans_of(tofu_engine *engine)
 }
 
 struct saying {
-	struct pair *p;
+	struct leader *l;
 	int64_t to; /* the thread that waits for it */
 };
 
@@ -258,37 +264,39 @@ static void say_when_it_waits(void *context)
 	const struct saying *s = context;
 
 	works(os_await_sleeping(s->to) ? TOFU_OK : TOFU_TIMEOUT);
-	say(&s->p->server, s->p->server_channel, TOFU_SIGNAL, 0, "it waits for this");
+	say_more(s->l, "it waits for this");
 }
 
-/* Each time it is away, and the engine's thread has to come forward. When it comes back to stay, it leads before long. */
+/* Each time it is away, and the engine's thread has to come forward. One that comes back to stay leads before long. */
 START_TEST(the_lead_is_seldom_lent_to_one_that_does_not_come_back)
 {
 	enum { ROUNDS = 500 };
-	struct pair p;
-	struct saying saying = { &p, os_thread_id() };
+	struct leader l = { .done = false };
+	struct saying saying = { &l, os_thread_id() };
 	intptr_t pollable;
 	uint64_t loans;
 
-	pair_open_apart(&p, _i, NULL, NULL);
-	works(tofu_group_pollable(p.client.group, &pollable));
+	pair_open_apart(&l.p, _i, NULL, NULL);
+	works(tofu_group_pollable(l.p.client.group, &pollable));
 	for (int i = 0; i < ROUNDS; i++) {
 		struct tofu_thread thread;
 		tofu_msg *msg;
 
 		works(tofu_thread_start(&thread, say_when_it_waits, &saying));
-		msg = expect_peer(&p.client, TOFU_SIGNAL);
+		msg = expect_peer(&l.p.client, TOFU_SIGNAL);
 		tofu_msg_put(&msg);
 		tofu_thread_join(&thread);
-		say(&p.server, p.server_channel, TOFU_SIGNAL, 0, "it does not wait for this");
+		say_more(&l, "it does not wait for this");
 		ck_assert_uint_eq(os_wait(pollable, OS_READABLE, PATIENCE_NS), OS_READABLE);
-		msg = expect_peer(&p.client, TOFU_SIGNAL);
+		msg = expect_peer(&l.p.client, TOFU_SIGNAL);
 		tofu_msg_put(&msg);
 	}
-	loans = loans_of(p.client.engine);
+	loans = loans_of(l.p.client.engine);
 	must(loans < ROUNDS / 10, "%" PRIu64 " loans in %d rounds", loans, ROUNDS);
-	talks_until_it_led(&p, 100);
-	pair_close(&p);
+	leader_begin(&l);
+	say_more(&l, "the end");
+	leader_gets(&l, "the end");
+	pair_close(&l.p);
 }
 END_TEST
 
