@@ -230,12 +230,13 @@ END_TEST
 
 START_TEST(many_messages_are_written_without_a_call)
 {
+	enum { MANY = 1000, GATHERED_MOST = 511 };
 	struct pair p;
 
 	mixed_pair(&p, OVER_TCP);
-	for (int i = 0; i < 600; i++)
+	for (int i = 0; i < MANY; i++)
 		say(&p.client, p.client_channel, TOFU_SIGNAL, 0, "one of many");
-	for (int i = 0; i < 600 - 255; i++) { /* so many may still be gathered */
+	for (int i = 0; i < MANY - GATHERED_MOST; i++) {
 		tofu_msg *msg = expect_peer(&p.server, TOFU_SIGNAL);
 
 		tofu_msg_put(&msg);
