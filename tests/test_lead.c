@@ -40,15 +40,20 @@ static bool is_lent(tofu_engine *engine)
 	return lent;
 }
 
-static uint64_t times_led(tofu_engine *engine)
+/* One of the lead's counters. */
+static uint64_t counted(struct tofu_lead *l, const uint64_t *counter)
 {
-	struct tofu_lead *l = lead_of(engine);
-	uint64_t times;
+	uint64_t count;
 
 	tofu_mutex_lock(&l->lock);
-	times = l->times;
+	count = *counter;
 	tofu_mutex_unlock(&l->lock);
-	return times;
+	return count;
+}
+
+static uint64_t times_led(tofu_engine *engine)
+{
+	return counted(lead_of(engine), &lead_of(engine)->times);
 }
 
 /* Receives until something other than "more" comes; that there is room again concerns the thread that posts. */
@@ -245,13 +250,7 @@ END_TEST
 
 static uint64_t loans_of(tofu_engine *engine)
 {
-	struct tofu_lead *l = lead_of(engine);
-	uint64_t loans;
-
-	tofu_mutex_lock(&l->lock);
-	loans = l->loans;
-	tofu_mutex_unlock(&l->lock);
-	return loans;
+	return counted(lead_of(engine), &lead_of(engine)->loans);
 }
 
 struct saying {

@@ -8,7 +8,8 @@
  * A one-way line sends until its queue is full and is ready again at send_ready; in bursts, so that its neighbours and
  * what comes in get their turn.
  *
- * With --batch it posts several at once. With --share the lines of a worker send one body, as a publisher does: a message is made when all have sent the one before.
+ * With --batch it posts several at once. With --share the lines of a worker send one body, as a publisher does: a message is
+ * made when all have sent the one before.
  */
 
 #include "perf.h"

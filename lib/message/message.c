@@ -68,7 +68,7 @@ static enum tofu_status store_grow(struct tofu_store *s, uint32_t cap)
 	return TOFU_OK;
 }
 
-/* A notice does not begin a cache line: one waits with each channel, and in great numbers it is their size that counts. */
+/* A notice need not begin a cache line. There is one for each channel, so it is kept small. */
 struct tofu_msg *tofu_msg_create(struct tofu_holder *holder, uint16_t small_headers_len, uint16_t small_body_len)
 {
 	/* One byte more: empty small stores are then inside, and no grown buffer can ever begin at their address. */

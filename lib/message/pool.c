@@ -41,7 +41,7 @@ enum { GROWN_MAX = 16 * 1024 * 1024 };
 /* Bytes that were freed, and are worth a look whether the system should have them back. */
 enum { FREED_MUCH = GROWN_MAX / 2 };
 
-/* Free notices that are kept. A notice is about 100 bytes. */
+/* Free notices that are kept. A notice is about 140 bytes. */
 enum { NOTICES_MAX = 1024 };
 
 /* How many that come back are made ready before the lock is taken for them. */

@@ -126,16 +126,17 @@ struct tofu_terms {
 };
 
 /**
- * May it, which is open? It may hold so many percent of what is free then, and one in any case. If not, refilled is called in time, on
- * any thread, and may be called before. *left as above.
+ * May s hold one more? It is open. It may hold so many percent of what is free then, and one in any case. If it may not, refilled is
+ * called in time, on any thread, and may be called before. *left as above.
  *
  * What it holds may go down, what is free may go up, and so may what is queued: all together cannot suffice unless one
  * of them has come a third of the way. So that is what is waited for; the caller looks at the last one, *queued_at, and
  * at what is reserved.
  */
 bool tofu_share_may_take_or_wait(struct tofu_share *s, const struct tofu_terms *t, size_t *left, size_t *queued_at);
-/** Any thread that owns the message: it is held by nobody from now on. */
+/** For the next: of a message that a channel holds. */
 void tofu_holder_release_held(struct tofu_msg *m);
+/** Any thread that owns the message: it is held by nobody from now on. */
 static inline void tofu_holder_release(struct tofu_msg *m)
 {
 	if (m->holder != NULL && m->holder != m->holder->own)

@@ -25,8 +25,10 @@
 /* More messages in one turn than this are load. */
 enum { TALK_MAX = 8 };
 
-/* A loan pays if the thread that got the lead led so often before the engine's thread had to. To lend and to come back costs as much
- * as a few wake-ups. */
+/*
+ * A loan pays if the borrower led so often before the engine's thread came forward. Then that thread lends again at once; else it
+ * holds back for so many turns at most.
+ */
 enum { LOAN_PAYS = 16, HOLD_BACK_MAX = 127 };
 
 /* What is posted in quick succession is gathered: for so long, up to so many messages, and up to one that is as long as this. */

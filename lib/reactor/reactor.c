@@ -321,7 +321,7 @@ static void take_posted(struct tofu_reactor *r)
 	}
 }
 
-/* For want of memory a group was not told that there is room again. That is rare: here, and only here, all channels are looked at. */
+/* A shortage of memory kept us from telling groups that there is room again. It is rare, so this may look at all channels. */
 static void say_what_is_owed(struct tofu_reactor *r)
 {
 	for (struct tofu_list *g = r->groups.next; g != &r->groups; g = g->next) {

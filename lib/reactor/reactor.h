@@ -228,11 +228,12 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
 /** That connect has had its time: the next address. */
 void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
-/**
- * What is wrong with the address in a message that was to open the channel: static text; NULL: there is no address. address becomes
- * as much of it as shows whether it is too long.
- */
+/** An address of this length is too long, and so is one that was cut to it. */
 enum { TOFU_ADDRESS_TOO_LONG = TOFU_ADDRESS_MAX + 1 };
+/**
+ * What is wrong with the address in a message that was to open the channel: static text; NULL: there is no address. The address
+ * is copied to `address`, cut if need be.
+ */
 const char *tofu_dial_fault(const struct tofu_chan *c, const struct tofu_msg *m,
                             char address[TOFU_ADDRESS_TOO_LONG + 1]);
 /** The channel ends, whatever its opening has come to. */
