@@ -107,18 +107,18 @@ void tofu_msg_shrink(struct tofu_msg *m)
 	m->headers_len = m->body_len = 0;
 }
 
+void tofu_msg_let_go(struct tofu_msg *m)
+{
+	if (store_is_shared(&m->grown_body)) {
+		store_drop(&m->grown_body);
+		m->body_grown = false;
+	}
+}
+
 void tofu_msg_reset(tofu_msg *msg)
 {
-	if (msg == NULL)
-		return;
-	msg->header = (struct tofu_header){ .opcode = TOFU_REQUEST };
-	msg->headers_len = 0;
-	msg->body_len = 0;
-	msg->user = NULL;
-	if (store_is_shared(&msg->grown_body)) {
-		store_drop(&msg->grown_body);
-		msg->body_grown = false;
-	}
+	if (msg != NULL)
+		tofu_msg_clear(msg);
 }
 
 void tofu_msg_put(tofu_msg **msg)
@@ -312,26 +312,14 @@ static ptrdiff_t offset_in_body(const struct tofu_msg *m, const void *data)
 	return at >= start && at - start < body_cap(m) ? (ptrdiff_t)(at - start) : -1;
 }
 
-/* The body becomes its first keep bytes and then len bytes of data. */
-static enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *data, size_t len)
+/* It has to grow for that, or is not its own. */
+static enum tofu_status body_write_anew(struct tofu_msg *m, size_t keep, const void *data, size_t len)
 {
+	bool shared = m->body_grown && store_is_shared(&m->grown_body);
+	ptrdiff_t inside = shared ? -1 : offset_in_body(m, data);
 	struct tofu_store old = { 0 };
 	enum tofu_status st;
-	ptrdiff_t inside;
-	bool shared;
 
-	if (data == NULL && len > 0)
-		return TOFU_NOT_ALLOWED;
-	if (len > BUF_MAX)
-		return TOFU_INVALID_BODY_LEN;
-	shared = m->body_grown && store_is_shared(&m->grown_body);
-	if (!shared && keep + len <= body_cap(m)) { /* it stays where it is */
-		if (len > 0)
-			memmove(tofu_msg_body_data(m) + keep, data, len);
-		m->body_len = (uint32_t)(keep + len);
-		return TOFU_OK;
-	}
-	inside = shared ? -1 : offset_in_body(m, data);
 	if (shared)
 		old = store_share(&m->grown_body); /* data may lie there, and others may let go of it */
 	st = tofu_msg_body_resize(m, keep + len);
@@ -339,6 +327,21 @@ static enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *
 		memmove(tofu_msg_body_data(m) + keep, inside >= 0 ? tofu_msg_body_data(m) + inside : data, len);
 	store_drop(&old);
 	return st;
+}
+
+/* The body becomes its first keep bytes and then len bytes of data. */
+static inline enum tofu_status body_write(struct tofu_msg *m, size_t keep, const void *data, size_t len)
+{
+	if (data == NULL && len > 0)
+		return TOFU_NOT_ALLOWED;
+	if (len > BUF_MAX)
+		return TOFU_INVALID_BODY_LEN;
+	if (keep + len > body_cap(m) || (m->body_grown && store_is_shared(&m->grown_body)))
+		return body_write_anew(m, keep, data, len);
+	if (len > 0)
+		memmove(tofu_msg_body_data(m) + keep, data, len);
+	m->body_len = (uint32_t)(keep + len);
+	return TOFU_OK;
 }
 
 enum tofu_status tofu_msg_body_set(tofu_msg *msg, const void *data, size_t len)

@@ -63,6 +63,19 @@ static inline size_t tofu_msg_grown(const struct tofu_msg *m)
 	return (m->headers_grown ? m->grown_headers.cap : 0u) + (size_t)(m->body_grown ? m->grown_body.cap : 0u);
 }
 void tofu_msg_shrink(struct tofu_msg *m);
+/** If other messages have its body, too: let go of it. */
+void tofu_msg_let_go(struct tofu_msg *m);
+
+/** As tofu_msg_reset(). What it grew stays with it. */
+static inline void tofu_msg_clear(struct tofu_msg *m)
+{
+	m->header = (struct tofu_header){ .opcode = TOFU_REQUEST };
+	m->headers_len = 0;
+	m->body_len = 0;
+	m->user = NULL;
+	if (m->body_grown)
+		tofu_msg_let_go(m);
+}
 
 /** Views of what it has; valid until it is resized. Never NULL. */
 static inline unsigned char *tofu_msg_body_data(const struct tofu_msg *m)

@@ -298,7 +298,7 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 }
 
 /* On its way out: what it grew is no longer the pool's to bound. */
-static struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
+static inline struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
 {
 	size_t grown = tofu_msg_grown(m);
 
@@ -310,7 +310,7 @@ static struct tofu_msg *leave(struct tofu_pool *pool, struct tofu_msg *m)
 
 /* --- magazines --- */
 
-static struct tofu_magazine *magazine_of(struct tofu_pool *pool)
+static inline struct tofu_magazine *magazine_of(struct tofu_pool *pool)
 {
 	unsigned at = tofu_thread_number() % TOFU_MAGAZINES;
 	unsigned bit = 1u << at;
@@ -321,7 +321,7 @@ static struct tofu_magazine *magazine_of(struct tofu_pool *pool)
 }
 
 /* The thread's magazine, with its lock; NULL: not now. */
-static struct tofu_magazine *open_magazine(struct tofu_pool *pool)
+static inline struct tofu_magazine *open_magazine(struct tofu_pool *pool)
 {
 	struct tofu_magazine *z;
 
@@ -336,7 +336,7 @@ static struct tofu_magazine *open_magazine(struct tofu_pool *pool)
 	return NULL;
 }
 
-static struct tofu_msg *get_at_hand(struct tofu_pool *pool)
+static inline struct tofu_msg *get_at_hand(struct tofu_pool *pool)
 {
 	struct tofu_magazine *z = open_magazine(pool);
 	struct tofu_msg *m;
@@ -360,28 +360,6 @@ static size_t keep_at_hand(struct tofu_pool *pool, struct tofu_msg *const *msgs,
 		tofu_magazine_push(z, msgs[i]);
 	tofu_visit_end(&z->lock);
 	return left;
-}
-
-/*
- * How many are to go to the stack instead, or in exchange. If none are, the pool may be gone: another thread may have fetched the
- * message, and it was perhaps the last one out.
- */
-static size_t put_at_hand(struct tofu_pool *pool, struct tofu_msg *m, struct tofu_msg **out)
-{
-	struct tofu_magazine *z = open_magazine(pool);
-	uint32_t n = 0;
-
-	if (z == NULL) {
-		out[0] = m;
-		return 1;
-	}
-	if (tofu_magazine_count(z) == pool->magazine_room) {
-		n = pool->magazine_room / 2;
-		tofu_magazine_take(z, out, n);
-	}
-	tofu_magazine_push(z, m);
-	tofu_visit_end(&z->lock);
-	return n;
 }
 
 /* Under the pool's lock. */
@@ -530,15 +508,11 @@ static void count_freed(struct tofu_pool *pool, size_t bytes)
 		call_now(pool);
 }
 
-/* Make it fit to be kept: empty, and what it grew is within the bound or given up. */
-static void enter(struct tofu_pool *pool, struct tofu_msg *m)
+/* It keeps what it grew if that is within the bound. */
+static TOFU_APART void keep_or_shrink(struct tofu_pool *pool, struct tofu_msg *m)
 {
-	size_t grown;
+	size_t grown = tofu_msg_grown(m);
 
-	tofu_msg_reset(m); /* a body that it shares is not its own */
-	grown = tofu_msg_grown(m);
-	if (grown == 0)
-		return;
 	if (grown <= GROWN_MAX &&
 	    atomic_fetch_add_explicit(&pool->grown, grown, memory_order_relaxed) + grown <= GROWN_MAX)
 		return;
@@ -548,8 +522,16 @@ static void enter(struct tofu_pool *pool, struct tofu_msg *m)
 	count_freed(pool, grown);
 }
 
+/* Make it fit to be kept: empty. A body that it shares is not its own. */
+static inline void enter(struct tofu_pool *pool, struct tofu_msg *m)
+{
+	tofu_msg_clear(m);
+	if (tofu_msg_grown(m) > 0)
+		keep_or_shrink(pool, m);
+}
+
 /* So many messages of a channel are its no more. True: that is what was waited for. */
-static bool let_go(struct tofu_holder *h, uint64_t n)
+static inline bool let_go(struct tofu_holder *h, uint64_t n)
 {
 	uint64_t now;
 
@@ -644,7 +626,7 @@ static void destroy_first(struct tofu_msg **chain)
 		release(pool, 1);
 }
 
-void tofu_pool_put_all(struct tofu_msg *chain)
+static TOFU_APART void put_chain(struct tofu_msg *chain)
 {
 	struct tofu_msg *msgs[RETURNED_MAX];
 
@@ -663,27 +645,61 @@ void tofu_pool_put_all(struct tofu_msg *chain)
 	}
 }
 
+static TOFU_APART void put_into_stack(struct tofu_pool *pool, struct tofu_msg *m, bool due)
+{
+	put_back(pool, &pool->messages, &m, 1, due);
+}
+
+/* Into a full magazine, which is open and is closed here: half of it goes to the stack. */
+static TOFU_APART void put_in_exchange(struct tofu_pool *pool, struct tofu_magazine *z, struct tofu_msg *m)
+{
+	struct tofu_msg *msgs[TOFU_MAGAZINE_MAX / 2];
+	uint32_t half = pool->magazine_room / 2;
+
+	tofu_magazine_take(z, msgs, half);
+	tofu_magazine_push(z, m);
+	tofu_visit_end(&z->lock);
+	put_back(pool, &pool->messages, msgs, half, false);
+}
+
+/* When the magazine is closed the pool may be gone: another thread may have fetched the message, and it was perhaps the last one out. */
+static inline void put_at_hand(struct tofu_pool *pool, struct tofu_msg *m)
+{
+	struct tofu_magazine *z = open_magazine(pool);
+
+	if (z == NULL) {
+		put_into_stack(pool, m, false);
+	} else if (tofu_magazine_count(z) == pool->magazine_room) {
+		put_in_exchange(pool, z, m);
+	} else {
+		tofu_magazine_push(z, m);
+		tofu_visit_end(&z->lock);
+	}
+}
+
 void tofu_pool_put(struct tofu_msg *m)
 {
-	struct tofu_msg *to_stack[TOFU_MAGAZINE_MAX / 2];
 	struct tofu_holder *h = m->holder;
-	struct tofu_pool *pool = h != NULL ? h->pool : NULL;
-	size_t n;
 
 	m->next = NULL;
-	if (pool == NULL || is_inherited(pool) || is_notice(m)) {
-		tofu_pool_put_all(m);
+	if (h == NULL || is_inherited(h->pool) || is_notice(m)) {
+		put_chain(m);
 		return;
 	}
 	m->holder = h->own;
-	enter(pool, m);
-	if (let_go(h, 1)) {
-		put_back(pool, &pool->messages, &m, 1, true);
-		return;
-	}
-	n = put_at_hand(pool, m, to_stack);
-	if (n > 0)
-		put_back(pool, &pool->messages, to_stack, n, false);
+	enter(h->pool, m);
+	if (let_go(h, 1))
+		put_into_stack(h->pool, m, true);
+	else
+		put_at_hand(h->pool, m);
+}
+
+void tofu_pool_put_all(struct tofu_msg *chain)
+{
+	if (chain != NULL && chain->next == NULL)
+		tofu_pool_put(chain);
+	else
+		put_chain(chain);
 }
 
 void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, size_t n)
@@ -698,7 +714,7 @@ void tofu_pool_put_unused(struct tofu_pool *pool, struct tofu_msg *const *msgs, 
 /* --- to get --- */
 
 /* One from the stack, and some more into the magazine. */
-static struct tofu_msg *get_from_stack(struct tofu_pool *pool)
+static TOFU_APART struct tofu_msg *get_from_stack(struct tofu_pool *pool)
 {
 	struct tofu_msg *msgs[1 + TOFU_MAGAZINE_MAX / 2];
 	size_t n, left;
@@ -721,6 +737,12 @@ static struct tofu_msg *get_from_stack(struct tofu_pool *pool)
 	return msgs[n];
 }
 
+static TOFU_APART enum tofu_status get_new(struct tofu_pool *pool, struct tofu_msg **out)
+{
+	*out = allocate(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
+	return *out != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+}
+
 enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out)
 {
 	struct tofu_msg *m = NULL;
@@ -731,14 +753,10 @@ enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, str
 			m = get_from_stack(pool);
 	}
 	*out = m;
-	if (m != NULL) {
-		(void)leave(pool, m);
-		return TOFU_OK;
-	}
-	if (from != TOFU_ALWAYS)
-		return TOFU_POOL_EMPTY;
-	*out = allocate(pool, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
-	return *out != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+	if (m == NULL)
+		return from == TOFU_ALWAYS ? get_new(pool, out) : TOFU_POOL_EMPTY;
+	(void)leave(pool, m);
+	return TOFU_OK;
 }
 
 size_t tofu_pool_get_some_or_wait(struct tofu_pool *pool, size_t queued, struct tofu_msg **out, size_t most,

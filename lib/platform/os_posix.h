@@ -40,6 +40,23 @@ struct tofu_cond {
  */
 int tofu_plat_fd_above_stdio(int fd);
 
+/* platform.h says what these two are. Each message asks for them. */
+
+extern atomic_uint tofu_fork_generation __attribute__((visibility("hidden")));
+
+static inline unsigned tofu_plat_fork_generation(void)
+{
+	return atomic_load_explicit(&tofu_fork_generation, memory_order_relaxed);
+}
+
+extern _Thread_local unsigned tofu_current_number __attribute__((tls_model("initial-exec"), visibility("hidden")));
+unsigned tofu_thread_take_number(void);
+
+static inline unsigned tofu_thread_number(void)
+{
+	return tofu_current_number != 0 ? tofu_current_number : tofu_thread_take_number();
+}
+
 /*
  * Locks of ours that the thread has, counted from before it asks to after it has let go, so that a signal handler in between
  * never finds too few: the calls between are opaque, so the compiler moves nothing across them. The counter is found through

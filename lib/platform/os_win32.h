@@ -27,6 +27,9 @@ struct tofu_cond {
 	void *cond;
 };
 
+unsigned tofu_plat_fork_generation(void);
+unsigned tofu_thread_number(void);
+
 /* No signal handler forks here. */
 static inline void tofu_thread_locks_more(void)
 {

@@ -27,6 +27,9 @@
 
 #include "platform/os.h" /* struct tofu_thread, tofu_mutex, tofu_cond: the only system types that show */
 
+/** For the seldom taken way of a function that each message calls: kept out of it, it costs the usual way nothing. */
+#define TOFU_APART __attribute__((noinline))
+
 /* init.c: the count behind tofu_init() and tofu_deinit(). */
 
 /** One more holder, if there is one already. TOFU_NOT_INITIALIZED otherwise. Every engine holds one. */
@@ -62,8 +65,7 @@ void tofu_plat_fork_forget(void);
 /** Prepare / release the system's sockets (WSAStartup; nothing on POSIX but watching for fork). Called by init.c only. */
 enum tofu_status tofu_plat_system_start(void);
 void tofu_plat_system_stop(void);
-/** Goes up by one in a child of fork(). What was created under another number is inert here. */
-unsigned tofu_plat_fork_generation(void);
+/* tofu_plat_fork_generation() goes up by one in a child of fork(). What was created under another number is inert here. os_*.h */
 /**
  * Is what was created under that number past use? Threads that are not there any more may have left it half changed, and nobody
  * gives back their locks: leave it alone, without even freeing it. On POSIX in a child that was forked by a thread in the
@@ -116,8 +118,7 @@ void tofu_thread_detach(struct tofu_thread *t);
 bool tofu_thread_is_current(const struct tofu_thread *t);
 /** The calling thread, whoever made it: the same value each time, and no other thread's while it lives. */
 const void *tofu_thread_self(void);
-/** A number of the calling thread, the same each time; threads that were made one after the other have different ones. */
-unsigned tofu_thread_number(void);
+/* tofu_thread_number(): the same each time; threads that were made one after the other have different ones. os_*.h */
 
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m);
 void tofu_mutex_fini(struct tofu_mutex *m);

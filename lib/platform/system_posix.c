@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static atomic_uint fork_generation;
+atomic_uint tofu_fork_generation;
 static bool watching_fork;      /* under init.c's lock */
 static unsigned spoiled_before; /* what was created under a lower generation is past use in this child */
 
@@ -47,7 +47,7 @@ static void forked_parent(void)
 
 static void forked_child(void)
 {
-	unsigned generation = atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed) + 1;
+	unsigned generation = atomic_fetch_add_explicit(&tofu_fork_generation, 1, memory_order_relaxed) + 1;
 
 	if (forks_unheld > 0) {
 		forks_unheld = 0;
@@ -70,11 +70,6 @@ enum tofu_status tofu_plat_system_start(void)
 
 void tofu_plat_system_stop(void)
 {
-}
-
-unsigned tofu_plat_fork_generation(void)
-{
-	return atomic_load_explicit(&fork_generation, memory_order_relaxed);
 }
 
 bool tofu_plat_past_use(unsigned generation)

@@ -27,7 +27,7 @@ struct start {
 
 /* Which thread this is; 0: one of the application's that has not asked yet. pthread_self() would not do: a thread may run, and
  * ask, before pthread_create() has told its creator the id. */
-static _Thread_local unsigned current_number;
+_Thread_local unsigned tofu_current_number;
 
 _Thread_local unsigned tofu_thread_locks;
 
@@ -52,7 +52,7 @@ static void *thread_main(void *argument)
 	struct start start = *(struct start *)argument;
 
 	free(argument);
-	current_number = start.number;
+	tofu_current_number = start.number;
 	start.run(start.context);
 	return NULL;
 }
@@ -140,19 +140,19 @@ void tofu_thread_detach(struct tofu_thread *t)
 
 bool tofu_thread_is_current(const struct tofu_thread *t)
 {
-	return t->number != 0 && t->number == current_number;
+	return t->number != 0 && t->number == tofu_current_number;
 }
 
 const void *tofu_thread_self(void)
 {
-	return &current_number;
+	return &tofu_current_number;
 }
 
-unsigned tofu_thread_number(void)
+/* For a thread of the application's; none of ours has it. */
+unsigned tofu_thread_take_number(void)
 {
-	if (current_number == 0)
-		current_number = next_number(); /* a thread of the application's, and none of ours has it */
-	return current_number;
+	tofu_current_number = next_number();
+	return tofu_current_number;
 }
 
 enum tofu_status tofu_mutex_init(struct tofu_mutex *m)
