@@ -82,22 +82,35 @@ void tofu_group_collect(struct tofu_group *g, struct tofu_msg *m)
 	}
 }
 
+static void settle(struct tofu_group *g)
+{
+	if (g->batch_settled > 0)
+		atomic_fetch_add(&g->settled, g->batch_settled);
+	g->batch_settled = 0;
+}
+
 /*
  * Whoever waits is woken when the lock is free again, and finds it so. The group is still there: only the reactor's thread
  * lets go of it.
+ *
+ * When nothing has come in and nobody waits, the lock is not needed: a thread that enters the group after this look sees what has
+ * settled before it.
  */
 void tofu_group_deliver(struct tofu_group *g)
 {
-	bool arrived, settled, somebody;
+	bool settled = g->batch_settled > 0;
+	bool arrived, somebody;
 
+	if (g->batch.head == NULL) {
+		settle(g);
+		if (atomic_load(&g->inside) == 0)
+			return;
+	}
 	tofu_mutex_lock(&g->lock);
 	arrived = g->inbox.head == NULL && g->batch.head != NULL;
-	settled = g->batch_settled > 0;
 	somebody = g->inside > 0;
 	tofu_msg_queue_append(&g->inbox, &g->batch);
-	if (settled)
-		atomic_fetch_add(&g->settled, g->batch_settled);
-	g->batch_settled = 0;
+	settle(g);
 	if (arrived && atomic_load(&g->has_pollable))
 		tofu_event_raise(&g->pollable);
 	tofu_mutex_unlock(&g->lock);
@@ -115,14 +128,9 @@ void tofu_group_call(struct tofu_group *g)
 	tofu_mutex_unlock(&g->lock);
 }
 
-bool tofu_group_is_waited_in(struct tofu_group *g)
+bool tofu_group_is_waited_in(const struct tofu_group *g)
 {
-	bool waited_in;
-
-	tofu_mutex_lock(&g->lock);
-	waited_in = g->inside > 0;
-	tofu_mutex_unlock(&g->lock);
-	return waited_in;
+	return atomic_load(&g->inside) > 0;
 }
 
 /* With the lock: another thread has changed something that a thread of this group may wait for in the poller. */
@@ -291,7 +299,7 @@ static void clear_if_empty(struct tofu_group *g)
 }
 
 /* Fetch all that is there. When the lock is let go, a group that is being destroyed may be gone. */
-static enum tofu_status receive_batch(struct tofu_group *g, tofu_msg **out, int64_t timeout_ns)
+static TOFU_APART enum tofu_status receive_batch(struct tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 {
 	enum tofu_status status;
 

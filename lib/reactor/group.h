@@ -31,7 +31,7 @@ struct tofu_group {
 	struct tofu_cond arrived;
 	struct tofu_cond settling;
 	struct tofu_msg_queue inbox;
-	unsigned inside;         /* threads that wait in it */
+	atomic_uint inside;      /* threads that wait in it; written under the lock */
 	unsigned leads;          /* of those, the one that runs the turns (drive.h) */
 	unsigned follows;        /* ... and those that would, counted there as well */
 	bool closed;             /* nothing arrives any more */
@@ -47,7 +47,7 @@ struct tofu_group {
 	/* Written by every post: far from what the reactor writes, lest the two pass cache lines to and fro. */
 	unsigned char apart_above[64];
 	_Atomic uint64_t posted;  /* messages that were accepted */
-	_Atomic uint64_t settled; /* of those, what is written or given back; written under the lock */
+	_Atomic uint64_t settled; /* of those, what is written or given back; only the reactor writes it */
 
 	unsigned char apart_below[64];
 
@@ -79,7 +79,7 @@ void tofu_group_deliver(struct tofu_group *g);
 /** Reactor: if a receive is to be interrupted, wake whoever waits. */
 void tofu_group_pass_on_interrupt(struct tofu_group *g);
 /** Does a thread wait in it? */
-bool tofu_group_is_waited_in(struct tofu_group *g);
+bool tofu_group_is_waited_in(const struct tofu_group *g);
 /** A thread that waits may lead now (drive.h): have all look. */
 void tofu_group_call(struct tofu_group *g);
 /** Nothing arrives any more; waiting threads leave, and when this returns they have. */

@@ -226,7 +226,7 @@ void tofu_reactor_end_group(struct tofu_engine *e, struct tofu_command *command)
 
 /* --- the steps of a turn, in their order --- */
 
-static void listener_message(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+static TOFU_APART void listener_message(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
 	unsigned opcode = m->header.opcode;
 	uint32_t bytes = tofu_msg_load(m);
