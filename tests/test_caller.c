@@ -95,7 +95,7 @@ START_TEST(a_receive_without_time_looks_once)
 	mixed_pair(&p, _i);
 	ck_status(tofu_receive(p.client.group, &msg, 0), TOFU_TIMEOUT);
 	say(&p.server, p.server_channel, TOFU_SIGNAL, 7, "are you there?");
-	works(tofu_group_drain(p.server.group, PATIENCE_NS)); /* it is written */
+	drain_group(p.server.group); /* it is written */
 	eventually(tofu_receive(p.client.group, &msg, 0) == TOFU_OK);
 	ck_assert(says(msg, "are you there?"));
 	tofu_msg_put(&msg);
@@ -136,7 +136,7 @@ START_TEST(drain_returns_when_all_is_written)
 	sent = stats_of(p.client.engine).messages_sent;
 	for (int i = 0; i < 100; i++)
 		say(&p.client, p.client_channel, TOFU_SIGNAL, 0, "one of many");
-	works(tofu_group_drain(p.client.group, PATIENCE_NS));
+	drain_group(p.client.group);
 	ck_assert_uint_eq(stats_of(p.client.engine).messages_sent - sent, 100);
 	for (int i = 0; i < 100; i++) {
 		tofu_msg *msg = expect_peer(&p.server, TOFU_SIGNAL);

@@ -254,7 +254,7 @@ static void expect_only_send_ready(const struct side *side)
 	struct tofu_header h;
 	bool answered = false;
 
-	works(tofu_group_drain(side->group, PATIENCE_NS));
+	drain_group(side->group);
 	h = call(side, "nosuch|transport", NULL);
 	for (bool closed = false; !closed;) {
 		tofu_msg *msg = take(side);

@@ -279,7 +279,7 @@ START_TEST(fork_finds_an_end_while_engines_send_each_others_messages)
 		fork_for_nothing();
 	atomic_store(&t.stop, true);
 	tofu_thread_join(&t.poster);
-	ck_status(tofu_group_drain(t.pair.client.group, PATIENCE_NS), TOFU_OK);
+	drain_group(t.pair.client.group);
 	ck_status(tofu_update_receiver(t.pair.server.group, NULL), TOFU_OK);
 	tofu_thread_join(&t.taker);
 	engine_down(t.pair.client.engine);
@@ -337,7 +337,7 @@ START_TEST(a_thread_that_forks_has_the_next_turn_of_a_busy_engine)
 	tofu_plat_fork_unwatch(&turns.watch);
 	atomic_store(&t.stop, true);
 	tofu_thread_join(&t.poster);
-	ck_status(tofu_group_drain(t.pair.client.group, PATIENCE_NS), TOFU_OK);
+	drain_group(t.pair.client.group);
 	ck_status(tofu_update_receiver(t.pair.server.group, NULL), TOFU_OK);
 	tofu_thread_join(&t.taker);
 	engine_down(t.of.engine);

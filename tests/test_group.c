@@ -526,7 +526,7 @@ START_TEST(what_was_drained_arrives)
 		number_body(msg, i, number_length(i));
 		post(&p.client, &msg);
 	}
-	ck_status(tofu_group_drain(p.client.group, PATIENCE_NS), TOFU_OK);
+	drain_group(p.client.group);
 	ck_assert_uint_ge(stats_of(p.client.engine).messages_sent, POSTED + 1);
 	side_down(&p.client);
 	for (uint64_t i = 0; i < POSTED; i++) {
@@ -559,7 +559,7 @@ START_TEST(what_was_drained_arrives_at_one_that_reads_later)
 		number_body(msg, i, _i == OVER_TCP ? 60000 : 20000);
 		post(&side, &msg);
 	}
-	ck_status(tofu_group_drain(side.group, PATIENCE_NS), TOFU_OK);
+	drain_group(side.group);
 	side_down(&side);
 	for (uint64_t i = 0; i < POSTED; i++) {
 		frame = raw_expect(&peer, TOFU_REQUEST);
@@ -571,6 +571,27 @@ START_TEST(what_was_drained_arrives_at_one_that_reads_later)
 	if (_i == OVER_UDS)
 		os_file_remove(path_of(address));
 	engine_down(engine);
+}
+END_TEST
+
+/* Whichever thread has the turn by then. */
+START_TEST(a_drain_ends_when_the_last_message_is_written)
+{
+	enum { ROUNDS = 200 };
+	struct pair p;
+	tofu_msg *msg;
+
+	pair_open_apart(&p, _i, NULL, NULL);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i <= round % 5; i++)
+			say(&p.client, p.client_channel, TOFU_SIGNAL, 0, NULL);
+		drain_group(p.client.group);
+		for (int i = 0; i <= round % 5; i++) {
+			msg = expect_peer(&p.server, TOFU_SIGNAL);
+			tofu_msg_put(&msg);
+		}
+	}
+	pair_close(&p);
 }
 END_TEST
 
@@ -592,7 +613,7 @@ START_TEST(drain_gives_timeout_while_the_peer_does_not_read)
 	ck_status(tofu_group_drain(side.group, 50 * TOFU_NS_PER_MS), TOFU_TIMEOUT);
 	/* Given back is drained, too. */
 	raw_hang_up(&peer, TOFU_CLOSE_ABORT);
-	ck_status(tofu_group_drain(side.group, PATIENCE_NS), TOFU_OK);
+	drain_group(side.group);
 	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, TOFU_PEER_DISCONNECTED);
 	tofu_msg_put(&msg);
 	must(expect_tail(&side, h.channel, h.id, end, TOFU_PEER_DISCONNECTED) < end, "nothing came back");
@@ -621,8 +642,8 @@ START_TEST(drain_of_a_group_does_not_wait_for_another)
 	end = fill_queue(&other, h.channel, 0, 60000);
 	ck_assert_uint_gt(end, 0);
 	pair_talk(&p);
-	ck_status(tofu_group_drain(p.client.group, PATIENCE_NS), TOFU_OK);
-	ck_status(tofu_group_drain(p.server.group, PATIENCE_NS), TOFU_OK);
+	drain_group(p.client.group);
+	drain_group(p.server.group);
 	ck_status(tofu_group_drain(other.group, 0), TOFU_TIMEOUT);
 	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
 	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
@@ -995,6 +1016,7 @@ static Suite *suite_of_group(void)
 	tcase_add_test(drain, drain_of_nothing_is_done_at_once);
 	over_add(drain, what_was_drained_arrives, 1);
 	over_add(drain, what_was_drained_arrives_at_one_that_reads_later, 1);
+	over_add(drain, a_drain_ends_when_the_last_message_is_written, 1);
 	over_add(drain, drain_gives_timeout_while_the_peer_does_not_read, 1);
 	over_add(drain, drain_of_a_group_does_not_wait_for_another, 1);
 	tcase_add_test(several, groups_of_one_engine_do_not_mix);

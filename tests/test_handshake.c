@@ -402,7 +402,7 @@ START_TEST(what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log)
 	must(has_header(msg, "mine", "kept") && says(msg, "body"), "%s", describe(msg));
 	tofu_msg_put(&msg);
 	expect_end(&side, h.channel, h.id, TOFU_INVALID_ADDRESS);
-	works(tofu_group_drain(side.group, PATIENCE_NS));
+	drain_group(side.group);
 	eventually(atomic_load(&told.lines) == 1);
 	must(strstr(told.text, f->detail) != NULL, "%s", told.text);
 	must(strstr(told.text, strchr(f->address, '\t') != NULL ? "a?b|c" : f->address) != NULL, "%s", told.text);

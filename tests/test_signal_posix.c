@@ -106,7 +106,7 @@ START_TEST(handlers_in_the_middle_of_anything_harm_nothing)
 	signals_every(200);
 	for (uint64_t i = 1; i <= rounds(3000) || atomic_load(&handled) < 10; i++) {
 		say(&p.client, p.client_channel, TOFU_SIGNAL, i, NULL);
-		ck_status(tofu_group_drain(p.client.group, PATIENCE_NS), TOFU_OK);
+		drain_group(p.client.group);
 		msg = receive_through_interrupts(&p.server);
 		ck_assert_uint_eq(tofu_msg_header(msg)->id, i);
 		tofu_msg_put(&msg);

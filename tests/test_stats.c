@@ -306,7 +306,7 @@ START_TEST(what_a_destroyed_group_held_is_not_out_any_more)
 	pair_open(&p, _i, NULL);
 	for (int i = 0; i < 10; i++)
 		say(&p.client, p.client_channel, TOFU_SIGNAL, 0, "never received");
-	ck_status(tofu_group_drain(p.client.group, PATIENCE_NS), TOFU_OK);
+	drain_group(p.client.group);
 	side_down(&p.server);
 	side_down(&p.client);
 	eventually(stats_of(p.client.engine).messages_out == 0);

@@ -134,7 +134,7 @@ static struct tofu_header connect_noting(const struct side *side, struct raw *pe
 	raw_accept(peer, listener);
 	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
 	raw_expect(peer, TOFU_HELLO_REQUEST);
-	ck_status(tofu_group_drain(side->group, PATIENCE_NS), TOFU_OK);
+	drain_group(side->group);
 	atomic_store(&poster, tofu_thread_self());
 	return hello;
 }
@@ -187,7 +187,7 @@ START_TEST(message_to_an_idle_channel_is_written_by_its_poster_and_the_engine_do
 	ck_assert_uint_eq(wakes, taken == ALL ? 0 : 1);
 	for (uint64_t id = 1; id <= last; id++)
 		ck_assert_uint_eq(raw_expect(&peer, TOFU_SIGNAL).id, id);
-	ck_status(tofu_group_drain(side.group, PATIENCE_NS), TOFU_OK);
+	drain_group(side.group);
 	ck_assert_uint_eq(stats_of(side.engine).messages_sent, last + 1);
 	(void)say(&side, channel, TOFU_SIGNAL, last + 1, "and on");
 	ck_assert_uint_eq(raw_expect(&peer, TOFU_SIGNAL).id, last + 1);

@@ -182,6 +182,12 @@ unsigned wait_working(intptr_t handle, unsigned bits)
 	return ready;
 }
 
+/* What a call finds when its patience is over it was not woken for. */
+static void must_be_woken(enum tofu_status status, int64_t until_ns)
+{
+	must(status != TOFU_OK || tofu_plat_now_ns() < until_ns, "it is there, and nobody was woken for it");
+}
+
 /* A thread that receives drives one engine; what it awaits may be another engine's to send. */
 static enum tofu_status receive_working(tofu_group *group, tofu_msg **out)
 {
@@ -190,7 +196,16 @@ static enum tofu_status receive_working(tofu_group *group, tofu_msg **out)
 
 	while (st == TOFU_TIMEOUT && tofu_plat_now_ns() < until_ns)
 		st = tofu_receive(group, out, let_work() > 1 ? TOFU_NS_PER_MS : PATIENCE_NS);
+	must_be_woken(st, until_ns);
 	return st;
+}
+
+void drain_group(tofu_group *group)
+{
+	int64_t until_ns = tofu_plat_deadline(PATIENCE_NS);
+
+	works(tofu_group_drain(group, PATIENCE_NS));
+	must_be_woken(TOFU_OK, until_ns);
 }
 
 tofu_engine *engine_up(const struct tofu_options *or_null)

@@ -85,6 +85,8 @@ TCase *suite_case(Suite *suite, const char *name, int seconds);
 void pass_time(void);
 /** As os_wait() with all patience, while those engines work. */
 unsigned wait_working(intptr_t handle, unsigned bits);
+/** Wait until all that the group has posted is written or given back. */
+void drain_group(tofu_group *group);
 
 /** Where an application stands: a group in an engine. */
 struct side {
