@@ -275,6 +275,15 @@ static void go_round(struct perf_worker *w)
 	} while (line != last && !tofu_perf_failed(w->client));
 }
 
+/* With --share a line goes on by one message, so it takes some rounds to make a burst. */
+static void go_on(struct perf_worker *w)
+{
+	uint32_t rounds = w->client->options->share ? PERF_BURST / w->line_count + 1 : 1;
+
+	for (; rounds > 0 && !tofu_perf_failed(w->client); rounds--)
+		go_round(w);
+}
+
 static void run(void *worker)
 {
 	struct perf_worker *w = worker;
@@ -287,7 +296,7 @@ static void run(void *worker)
 		tofu_msg *msg;
 		enum tofu_status status;
 
-		go_round(w);
+		go_on(w);
 		status = tofu_receive(w->group, &msg, w->first_ready != NULL ? 0 : TICK_NS);
 		while (status == TOFU_OK) {
 			silence = 0;

@@ -20,8 +20,6 @@
 
 #include "host.h"
 
-enum { BURST = 512 };
-
 static uint64_t steps_of(const struct perf_client *c)
 {
 	return c->one_way ? c->count + 2 : c->count;
@@ -165,7 +163,7 @@ static void go_on_in_batches(struct perf_worker *w, struct perf_line *line)
 	size_t posted;
 
 	for (size_t sum = 0; line->steps < steps_of(w->client); sum += posted) {
-		if (sum >= BURST) {
+		if (sum >= PERF_BURST) {
 			tofu_perf_make_ready(w, line);
 			return;
 		}
@@ -182,7 +180,7 @@ static void go_on(struct perf_worker *w, struct perf_line *line)
 		return;
 	}
 	for (unsigned i = 0; may_send(w, line); i++) {
-		if (i == BURST) {
+		if (i == PERF_BURST) {
 			tofu_perf_make_ready(w, line);
 			return;
 		}
