@@ -210,11 +210,11 @@ END_TEST
 static struct tofu_transport half;
 static atomic_bool half_broken, half_sending;
 
-static enum tofu_status half_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                  unsigned *want)
+static enum tofu_status half_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                  size_t count, size_t *done, unsigned *want)
 {
 	if (!atomic_load(&half_broken))
-		return tofu_tcp()->send(link, iov, count, done, want);
+		return tofu_tcp()->send(tofu_tcp(), link, iov, count, done, want);
 	atomic_store(&half_sending, true);
 	(void)os_wait(link->handle, OS_READABLE, PATIENCE_NS);
 	return TOFU_SEND_FAILED;

@@ -560,11 +560,11 @@ enum sending { PASSES, BLOCKS, FAILS };
 static struct tofu_transport mute_tcp;
 static atomic_int sending;
 
-static enum tofu_status mute_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                  unsigned *want)
+static enum tofu_status mute_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                  size_t count, size_t *done, unsigned *want)
 {
 	if (atomic_load(&sending) == PASSES)
-		return tofu_tcp()->send(link, iov, count, done, want);
+		return tofu_tcp()->send(tofu_tcp(), link, iov, count, done, want);
 	*want = TOFU_READABLE;
 	return atomic_load(&sending) == BLOCKS ? TOFU_WOULD_BLOCK : TOFU_PEER_DISCONNECTED;
 }

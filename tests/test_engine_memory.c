@@ -165,8 +165,8 @@ END_TEST
 
 static atomic_bool names_are_known;
 
-static enum tofu_status slow_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
-                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status slow_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	(void)rest, (void)purpose, (void)out, (void)capacity, (void)count;
 	if (!may_block)

@@ -429,8 +429,9 @@ END_TEST
 
 START_TEST(scheme_that_was_registered_before_is_not_allowed)
 {
-	struct tofu_transport other = mine;
+	static struct tofu_transport other; /* it stays as long as the engine */
 
+	other = mine;
 	ck_status(tofu_engine_register(engine, &mine), TOFU_OK);
 	ck_status(tofu_engine_register(engine, &mine), TOFU_NOT_ALLOWED);
 	ck_status(tofu_engine_register(engine, &other), TOFU_NOT_ALLOWED);

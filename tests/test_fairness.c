@@ -407,11 +407,11 @@ static void pour(const struct tofu_iov *to)
 		at[i] = drop[(from + i) % DROP];
 }
 
-static enum tofu_status flood_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                      unsigned *want)
+static enum tofu_status flood_receive(const struct tofu_transport *t, struct tofu_link *link,
+                                      const struct tofu_iov *iov, size_t count, size_t *done, unsigned *want)
 {
 	if (!atomic_load(&flooding))
-		return tofu_tcp()->receive(link, iov, count, done, want);
+		return tofu_tcp()->receive(tofu_tcp(), link, iov, count, done, want);
 	stand_if_held();
 	if (atomic_load(&poured) / DROP > atomic_load(&drained) + AHEAD) {
 		os_pause();
@@ -570,8 +570,8 @@ END_TEST
 static _Atomic uint64_t flooded; /* bytes of the flood that were sent */
 static _Atomic uint64_t seen;    /* as many were when the quiet channel sent last */
 
-static enum tofu_status flood_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                   unsigned *want)
+static enum tofu_status flood_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                   size_t count, size_t *done, unsigned *want)
 {
 	(void)link;
 	(void)want;
@@ -582,11 +582,11 @@ static enum tofu_status flood_send(struct tofu_link *link, const struct tofu_iov
 	return TOFU_OK;
 }
 
-static enum tofu_status quiet_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                   unsigned *want)
+static enum tofu_status quiet_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                   size_t count, size_t *done, unsigned *want)
 {
 	atomic_store(&seen, atomic_load(&flooded));
-	return tofu_tcp()->send(link, iov, count, done, want);
+	return tofu_tcp()->send(tofu_tcp(), link, iov, count, done, want);
 }
 
 /*

@@ -353,8 +353,8 @@ static const struct fault faults[] = {
 };
 enum { FAULTS_NR = sizeof faults / sizeof faults[0] };
 
-static enum tofu_status pick_nothing(const char *rest, enum tofu_purpose purpose, int may_block,
-                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status pick_nothing(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	(void)rest;
 	(void)purpose;

@@ -228,9 +228,10 @@ END_TEST
 
 static atomic_int late_started;
 
-static enum tofu_status late_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status late_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                   const struct tofu_sockaddr *to, unsigned *want)
 {
-	enum tofu_status status = tofu_tcp()->connect_start(link, to, want);
+	enum tofu_status status = tofu_tcp()->connect_start(tofu_tcp(), link, rest, to, want);
 
 	if (atomic_fetch_add(&late_started, 1) + 1 == SOME) {
 		int64_t until_ns = tofu_plat_deadline((time_ms() + 100) * TOFU_NS_PER_MS);
@@ -470,51 +471,53 @@ static bool is_short(void)
 	return true;
 }
 
-static enum tofu_status short_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                   unsigned *want)
+static enum tofu_status short_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                   size_t count, size_t *done, unsigned *want)
 {
 	if (!is_short())
-		return tofu_tcp()->send(link, iov, count, done, want);
+		return tofu_tcp()->send(tofu_tcp(), link, iov, count, done, want);
 	*want = 0;
 	return (enum tofu_status)atomic_load(&short_status);
 }
 
-static enum tofu_status short_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                      unsigned *want)
+static enum tofu_status short_receive(const struct tofu_transport *t, struct tofu_link *link,
+                                      const struct tofu_iov *iov, size_t count, size_t *done, unsigned *want)
 {
 	if (!is_short())
-		return tofu_tcp()->receive(link, iov, count, done, want);
+		return tofu_tcp()->receive(tofu_tcp(), link, iov, count, done, want);
 	*want = 0;
 	return (enum tofu_status)atomic_load(&short_status);
 }
 
-static enum tofu_status short_shutdown(struct tofu_link *link, unsigned *want)
+static enum tofu_status short_shutdown(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	if (!is_short())
-		return tofu_tcp()->shutdown(link, want);
+		return tofu_tcp()->shutdown(tofu_tcp(), link, want);
 	*want = 0;
 	return (enum tofu_status)atomic_load(&short_status);
 }
 
 /* With these, only "call again after a pause" is waited out. */
 
-static enum tofu_status short_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
+static enum tofu_status short_listen(const struct tofu_transport *t, struct tofu_link *listener,
+                                     const struct tofu_sockaddr *at)
 {
-	return is_short() ? TOFU_WOULD_BLOCK : tofu_tcp()->listen(listener, at);
+	return is_short() ? TOFU_WOULD_BLOCK : tofu_tcp()->listen(tofu_tcp(), listener, at);
 }
 
-static enum tofu_status short_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status short_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                    const struct tofu_sockaddr *to, unsigned *want)
 {
 	if (!is_short())
-		return tofu_tcp()->connect_start(link, to, want);
+		return tofu_tcp()->connect_start(tofu_tcp(), link, rest, to, want);
 	*want = 0;
 	return TOFU_WOULD_BLOCK;
 }
 
-static enum tofu_status short_finish(struct tofu_link *link, unsigned *want)
+static enum tofu_status short_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	if (!is_short())
-		return tofu_tcp()->connect_finish(link, want);
+		return tofu_tcp()->connect_finish(tofu_tcp(), link, want);
 	*want = 0;
 	return TOFU_WOULD_BLOCK;
 }

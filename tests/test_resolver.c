@@ -119,7 +119,7 @@ static enum tofu_status list(const char *rest, enum tofu_purpose purpose, struct
 		enum tofu_status st;
 
 		(void)snprintf(one, sizeof one, "%.*s", (int)len, rest);
-		st = tofu_tcp()->resolve(one, purpose, 0, out + *count, capacity - *count, &got);
+		st = tofu_tcp()->resolve(tofu_tcp(), one, purpose, 0, out + *count, capacity - *count, &got);
 		if (st != TOFU_OK)
 			return st;
 		*count += got;
@@ -139,10 +139,10 @@ static enum tofu_status many(const char *rest, const char *before, enum tofu_pur
 {
 	size_t n = strtoul(rest, NULL, 10), got;
 	struct tofu_sockaddr others, last;
-	enum tofu_status st = tofu_tcp()->resolve(before, purpose, 0, &others, 1, &got);
+	enum tofu_status st = tofu_tcp()->resolve(tofu_tcp(), before, purpose, 0, &others, 1, &got);
 
 	if (st == TOFU_OK)
-		st = tofu_tcp()->resolve(strchr(rest, ':') + 1, purpose, 0, &last, 1, &got);
+		st = tofu_tcp()->resolve(tofu_tcp(), strchr(rest, ':') + 1, purpose, 0, &last, 1, &got);
 	for (size_t i = 0; i <= n && i < capacity; i++)
 		out[i] = i < n ? others : last;
 	*count = n + 1;
@@ -163,11 +163,11 @@ static enum tofu_status look_up(const char *rest, enum tofu_purpose purpose, str
 		door_wait();
 		door_move(&door.waiting, -1);
 	}
-	return tofu_tcp()->resolve(strchr(rest, ':') + 1, purpose, 0, out, capacity, count);
+	return tofu_tcp()->resolve(tofu_tcp(), strchr(rest, ':') + 1, purpose, 0, out, capacity, count);
 }
 
-static enum tofu_status door_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
-                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status door_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	if (is(rest, "list:"))
 		return list(rest + strlen("list:"), purpose, out, capacity, count);
@@ -183,9 +183,10 @@ static enum tofu_status door_resolve(const char *rest, enum tofu_purpose purpose
 }
 
 /* A connect that nobody answers waits for what its peer never says. */
-static enum tofu_status door_connect(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status door_connect(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                     const struct tofu_sockaddr *to, unsigned *want)
 {
-	enum tofu_status st = tofu_tcp()->connect_start(link, to, want);
+	enum tofu_status st = tofu_tcp()->connect_start(tofu_tcp(), link, rest, to, want);
 
 	door_move(&door.dialled, 1);
 	if (door_look(&door.silent) == 0 || (st != TOFU_OK && st != TOFU_WOULD_BLOCK))
@@ -195,10 +196,10 @@ static enum tofu_status door_connect(struct tofu_link *link, const struct tofu_s
 	return TOFU_WOULD_BLOCK;
 }
 
-static void door_close(struct tofu_link *link, enum tofu_close how)
+static void door_close(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
 {
 	door_move(&door.closed, 1);
-	tofu_tcp()->close(link, how);
+	tofu_tcp()->close(tofu_tcp(), link, how);
 }
 
 static struct tofu_transport door_transport;

@@ -18,11 +18,11 @@ static enum tofu_status listen_on(struct tofu_link *listener, const char *rest)
 	enum tofu_status st;
 	size_t count;
 
-	st = tofu_tcp()->resolve(rest, TOFU_TO_LISTEN, 1, at, TOFU_ADDRESSES_MAX, &count);
+	st = tofu_tcp()->resolve(tofu_tcp(), rest, TOFU_TO_LISTEN, 1, at, TOFU_ADDRESSES_MAX, &count);
 	if (st != TOFU_OK)
 		return st;
 	for (size_t i = 0; i < count; i++) {
-		st = tofu_tcp()->listen(listener, &at[i]);
+		st = tofu_tcp()->listen(tofu_tcp(), listener, &at[i]);
 		if (st == TOFU_OK)
 			break;
 	}
@@ -33,18 +33,18 @@ static const char *port_of(const struct tofu_link *link)
 {
 	static char text[256];
 
-	ck_status(tofu_tcp()->local_address(link, text, sizeof text), TOFU_OK);
+	ck_status(tofu_tcp()->local_address(tofu_tcp(), link, text, sizeof text), TOFU_OK);
 	return strrchr(text, '|') + 1;
 }
 
 static enum tofu_status connect_address(struct tofu_link *link, const struct tofu_sockaddr *to)
 {
 	unsigned want = TOFU_WRITABLE;
-	enum tofu_status st = tofu_tcp()->connect_start(link, to, &want);
+	enum tofu_status st = tofu_tcp()->connect_start(tofu_tcp(), link, "", to, &want);
 
 	while (st == TOFU_WOULD_BLOCK) {
 		ck_assert(test_wait(link->handle, want));
-		st = tofu_tcp()->connect_finish(link, &want);
+		st = tofu_tcp()->connect_finish(tofu_tcp(), link, &want);
 	}
 	return st;
 }
@@ -58,14 +58,14 @@ static enum tofu_status connect_to(struct tofu_link *link, const char *host, con
 	size_t count;
 
 	snprintf(rest, sizeof rest, "%s|%s", host, port);
-	st = tofu_tcp()->resolve(rest, TOFU_TO_CONNECT, 1, to, TOFU_ADDRESSES_MAX, &count);
+	st = tofu_tcp()->resolve(tofu_tcp(), rest, TOFU_TO_CONNECT, 1, to, TOFU_ADDRESSES_MAX, &count);
 	if (st != TOFU_OK)
 		return st;
 	for (size_t i = 0; i < count; i++) {
 		st = connect_address(link, &to[i]);
 		if (st == TOFU_OK)
 			break;
-		tofu_tcp()->close(link, TOFU_CLOSE_ABORT);
+		tofu_tcp()->close(tofu_tcp(), link, TOFU_CLOSE_ABORT);
 	}
 	return st;
 }
@@ -76,13 +76,13 @@ static void accept_one(struct tofu_link *listener, struct tofu_link *server)
 
 	do
 		ck_assert(test_wait(listener->handle, TOFU_READABLE));
-	while ((st = tofu_tcp()->accept(listener, server)) == TOFU_WOULD_BLOCK);
+	while ((st = tofu_tcp()->accept(tofu_tcp(), listener, server)) == TOFU_WOULD_BLOCK);
 	ck_status(st, TOFU_OK);
 }
 
 static void close_link(struct tofu_link *link)
 {
-	tofu_tcp()->close(link, TOFU_CLOSE_ORDERLY);
+	tofu_tcp()->close(tofu_tcp(), link, TOFU_CLOSE_ORDERLY);
 }
 
 static bool has_ipv6(void)
@@ -124,10 +124,11 @@ START_TEST(a_name_resolves_only_where_blocking_is_allowed)
 	struct tofu_sockaddr out[TOFU_ADDRESSES_MAX];
 	size_t count = 0;
 
-	ck_status(tofu_tcp()->resolve("localhost|1", TOFU_TO_CONNECT, 0, out, TOFU_ADDRESSES_MAX, &count),
+	ck_status(tofu_tcp()->resolve(tofu_tcp(), "localhost|1", TOFU_TO_CONNECT, 0, out, TOFU_ADDRESSES_MAX, &count),
 	          TOFU_WOULD_BLOCK);
 	ck_assert_uint_eq(count, 0);
-	ck_status(tofu_tcp()->resolve("localhost|1", TOFU_TO_CONNECT, 1, out, TOFU_ADDRESSES_MAX, &count), TOFU_OK);
+	ck_status(tofu_tcp()->resolve(tofu_tcp(), "localhost|1", TOFU_TO_CONNECT, 1, out, TOFU_ADDRESSES_MAX, &count),
+	          TOFU_OK);
 	ck_assert_uint_ge(count, 1);
 }
 END_TEST
@@ -147,7 +148,8 @@ START_TEST(a_name_that_nobody_has_is_not_found)
 	struct tofu_sockaddr out;
 	size_t count;
 	/* ".invalid" is set aside for this (RFC 6761). Without a name server the answer is that none answered. */
-	enum tofu_status st = tofu_tcp()->resolve("no-such-host.invalid|1", TOFU_TO_CONNECT, 1, &out, 1, &count);
+	enum tofu_status st =
+		tofu_tcp()->resolve(tofu_tcp(), "no-such-host.invalid|1", TOFU_TO_CONNECT, 1, &out, 1, &count);
 
 	ck_assert(st == TOFU_HOST_NOT_FOUND || st == TOFU_COMMUNICATION_FAILED);
 	ck_assert_uint_eq(count, 0);
@@ -185,7 +187,7 @@ START_TEST(port_0_picks_a_port_and_tells_it)
 	char text[64];
 
 	ck_status(listen_on(&listener, "127.0.0.1|0"), TOFU_OK);
-	ck_status(tofu_tcp()->local_address(&listener, text, sizeof text), TOFU_OK);
+	ck_status(tofu_tcp()->local_address(tofu_tcp(), &listener, text, sizeof text), TOFU_OK);
 	ck_assert_int_eq(strncmp(text, "tcp|127.0.0.1|", 14), 0);
 	ck_assert_str_ne(text, "tcp|127.0.0.1|0");
 	close_link(&listener);
@@ -233,13 +235,13 @@ START_TEST(an_abort_drops_what_the_peer_had_not_read)
 	ck_status(listen_on(&listener, "127.0.0.1|0"), TOFU_OK);
 	ck_status(connect_to(&client, "127.0.0.1", port_of(&listener)), TOFU_OK);
 	accept_one(&listener, &server);
-	ck_status(tofu_tcp()->send(&server, &out, 1, &done, &want), TOFU_OK);
+	ck_status(tofu_tcp()->send(tofu_tcp(), &server, &out, 1, &done, &want), TOFU_OK);
 	ck_assert(test_wait(client.handle, TOFU_READABLE));
-	tofu_tcp()->close(&server, TOFU_CLOSE_ABORT);
+	tofu_tcp()->close(tofu_tcp(), &server, TOFU_CLOSE_ABORT);
 	ck_assert(test_wait(client.handle, TOFU_READABLE));
 	/* A reset, not an end: the next send fails at once, where after a FIN it would still go out. */
-	ck_status(tofu_tcp()->send(&client, &out, 1, &done, &want), TOFU_PEER_DISCONNECTED);
-	(void)tofu_tcp()->receive(&client, &in, 1, &done, &want);
+	ck_status(tofu_tcp()->send(tofu_tcp(), &client, &out, 1, &done, &want), TOFU_PEER_DISCONNECTED);
+	(void)tofu_tcp()->receive(tofu_tcp(), &client, &in, 1, &done, &want);
 	close_link(&client);
 	close_link(&listener);
 }

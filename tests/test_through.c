@@ -87,19 +87,19 @@ struct tofu_msg *__wrap_tofu_pool_get_notice(struct tofu_pool *pool)
 	return __real_tofu_pool_get_notice(pool);
 }
 
-static enum tofu_status noting_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                    unsigned *want)
+static enum tofu_status noting_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                    size_t count, size_t *done, unsigned *want)
 {
 	struct tofu_iov one = { iov[0].base, 1 };
 
 	if (!is_poster())
-		return tofu_tcp()->send(link, iov, count, done, want);
+		return tofu_tcp()->send(tofu_tcp(), link, iov, count, done, want);
 	atomic_fetch_add(&by_poster, 1);
 	if (crowd != NULL)
 		ck_status(try_say(crowd, crowded, TOFU_SIGNAL, 0, "no room"), TOFU_WOULD_BLOCK);
 	switch (taken) {
 	case A_BYTE:
-		return tofu_tcp()->send(link, &one, 1, done, want);
+		return tofu_tcp()->send(tofu_tcp(), link, &one, 1, done, want);
 	case NOTHING:
 		return TOFU_WOULD_BLOCK;
 	case FAILURE:
@@ -108,7 +108,7 @@ static enum tofu_status noting_send(struct tofu_link *link, const struct tofu_io
 	case TAKEN_NR:
 		break;
 	}
-	return tofu_tcp()->send(link, iov, count, done, want);
+	return tofu_tcp()->send(tofu_tcp(), link, iov, count, done, want);
 }
 
 /* A connection to a peer of ours; nothing is under way on it. */

@@ -40,7 +40,7 @@ static struct tofu_sockaddr resolve(const struct tofu_transport *t, const char *
 	struct tofu_sockaddr all[TOFU_ADDRESSES_MAX];
 	size_t count = 0;
 
-	ck_status(t->resolve(rest, purpose, 0, all, TOFU_ADDRESSES_MAX, &count), TOFU_OK);
+	ck_status(t->resolve(t, rest, purpose, 0, all, TOFU_ADDRESSES_MAX, &count), TOFU_OK);
 	ck_assert_uint_ge(count, 1);
 	return all[0];
 }
@@ -51,7 +51,7 @@ static enum tofu_status listen_at(const struct tofu_transport *t, struct tofu_li
 {
 	enum tofu_status st;
 
-	while ((st = t->listen(listener, at)) == TOFU_WOULD_BLOCK)
+	while ((st = t->listen(t, listener, at)) == TOFU_WOULD_BLOCK)
 		os_pause();
 	return st;
 }
@@ -68,15 +68,15 @@ static bool start_listening(struct ends *e, int kind)
 	memset(e, 0, sizeof *e);
 	e->t = t;
 	if (t->complete != NULL)
-		st = t->complete(kinds[kind].listen, TOFU_TO_LISTEN, full, sizeof full);
+		st = t->complete(t, kinds[kind].listen, TOFU_TO_LISTEN, full, sizeof full);
 	ck_status(st, TOFU_OK);
-	st = t->resolve(full[0] != '\0' ? full : kinds[kind].listen, TOFU_TO_LISTEN, 0, &at, 1, &count);
+	st = t->resolve(t, full[0] != '\0' ? full : kinds[kind].listen, TOFU_TO_LISTEN, 0, &at, 1, &count);
 	if (st == TOFU_OK)
 		st = listen_at(t, &e->listener, &at);
 	if (kind > 0 && (st == TOFU_NOT_SUPPORTED || (kind == 1 && st == TOFU_LISTEN_FAILED)))
 		return false;
 	ck_status(st, TOFU_OK);
-	ck_status(t->local_address(&e->listener, e->text, sizeof e->text), TOFU_OK);
+	ck_status(t->local_address(t, &e->listener, e->text, sizeof e->text), TOFU_OK);
 	return true;
 }
 
@@ -90,14 +90,14 @@ static enum tofu_status start_connect(struct ends *e, unsigned *want)
 	struct tofu_sockaddr to = resolve(e->t, rest_of(e), TOFU_TO_CONNECT);
 
 	*want = TOFU_WRITABLE;
-	return e->t->connect_start(&e->client, &to, want);
+	return e->t->connect_start(e->t, &e->client, rest_of(e), &to, want);
 }
 
 static enum tofu_status finish_connect(struct ends *e, enum tofu_status st, unsigned want)
 {
 	while (st == TOFU_WOULD_BLOCK) {
 		ck_assert(test_wait(e->client.handle, want));
-		st = e->t->connect_finish(&e->client, &want);
+		st = e->t->connect_finish(e->t, &e->client, &want);
 	}
 	return st;
 }
@@ -116,7 +116,7 @@ static void accept_server(struct ends *e)
 
 	do
 		ck_assert(test_wait(e->listener.handle, TOFU_READABLE));
-	while ((st = e->t->accept(&e->listener, &e->server)) == TOFU_WOULD_BLOCK);
+	while ((st = e->t->accept(e->t, &e->listener, &e->server)) == TOFU_WOULD_BLOCK);
 	ck_status(st, TOFU_OK);
 }
 
@@ -131,9 +131,9 @@ static bool connect_ends(struct ends *e, int kind)
 
 static void end(struct ends *e)
 {
-	e->t->close(&e->client, TOFU_CLOSE_ORDERLY);
-	e->t->close(&e->server, TOFU_CLOSE_ORDERLY);
-	e->t->close(&e->listener, TOFU_CLOSE_ORDERLY);
+	e->t->close(e->t, &e->client, TOFU_CLOSE_ORDERLY);
+	e->t->close(e->t, &e->server, TOFU_CLOSE_ORDERLY);
+	e->t->close(e->t, &e->listener, TOFU_CLOSE_ORDERLY);
 }
 
 /* Send all of it, waiting where that takes a wait. */
@@ -143,7 +143,7 @@ static void send_all(struct ends *e, struct tofu_link *from, const char *bytes, 
 		struct tofu_iov iov = { (void *)(uintptr_t)bytes, len };
 		unsigned want = TOFU_WRITABLE;
 		size_t done = 0;
-		enum tofu_status st = e->t->send(from, &iov, 1, &done, &want);
+		enum tofu_status st = e->t->send(e->t, from, &iov, 1, &done, &want);
 
 		if (st == TOFU_WOULD_BLOCK) {
 			ck_assert(test_wait(from->handle, want));
@@ -165,7 +165,7 @@ static size_t receive_all(struct ends *e, struct tofu_link *to, char *bytes, siz
 		struct tofu_iov iov = { bytes + got, len - got };
 		unsigned want = TOFU_READABLE;
 		size_t done = 0;
-		enum tofu_status st = e->t->receive(to, &iov, 1, &done, &want);
+		enum tofu_status st = e->t->receive(e->t, to, &iov, 1, &done, &want);
 
 		if (st == TOFU_PEER_DISCONNECTED)
 			break;
@@ -253,7 +253,7 @@ static void expect_form(const struct form *f, enum tofu_purpose purpose, enum to
 {
 	struct tofu_sockaddr out[TOFU_ADDRESSES_MAX];
 	size_t count = 99;
-	enum tofu_status st = f->get()->resolve(f->rest, purpose, 0, out, TOFU_ADDRESSES_MAX, &count);
+	enum tofu_status st = f->get()->resolve(f->get(), f->rest, purpose, 0, out, TOFU_ADDRESSES_MAX, &count);
 
 	if (st == TOFU_NOT_SUPPORTED)
 		return;
@@ -277,7 +277,7 @@ START_TEST(a_host_over_every_limit_is_refused)
 
 	memset(rest, 'a', sizeof rest);
 	strcpy(rest + sizeof rest - 4, "|80");
-	ck_status(tofu_tcp()->resolve(rest, TOFU_TO_CONNECT, 0, &out, 1, &count), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_tcp()->resolve(tofu_tcp(), rest, TOFU_TO_CONNECT, 0, &out, 1, &count), TOFU_INVALID_ADDRESS);
 	ck_assert_uint_eq(count, 0);
 }
 END_TEST
@@ -288,7 +288,7 @@ START_TEST(no_more_addresses_than_there_is_room_for)
 	size_t count = 0;
 
 	memset(out, 0x5a, sizeof out);
-	ck_status(tofu_tcp()->resolve("|80", TOFU_TO_LISTEN, 0, out, 1, &count), TOFU_OK);
+	ck_status(tofu_tcp()->resolve(tofu_tcp(), "|80", TOFU_TO_LISTEN, 0, out, 1, &count), TOFU_OK);
 	ck_assert_uint_eq(count, 1);
 	ck_assert_uint_eq(out[1].len, 0x5a5a5a5a);
 }
@@ -300,7 +300,7 @@ START_TEST(accept_before_a_client_would_block)
 
 	if (!start_listening(&e, _i))
 		return;
-	ck_status(e.t->accept(&e.listener, &e.server), TOFU_WOULD_BLOCK);
+	ck_status(e.t->accept(e.t, &e.listener, &e.server), TOFU_WOULD_BLOCK);
 	ck_assert_int_eq(e.server.handle, TOFU_NO_SOCKET);
 	end(&e);
 }
@@ -315,7 +315,7 @@ START_TEST(connect_and_accept_meet)
 	ck_assert_int_ne(e.client.handle, e.server.handle);
 	ck_assert_ptr_null(e.client.state);
 	ck_assert_ptr_null(e.server.state);
-	ck_status(e.t->accept(&e.listener, &(struct tofu_link){ 0 }), TOFU_WOULD_BLOCK);
+	ck_status(e.t->accept(e.t, &e.listener, &(struct tofu_link){ 0 }), TOFU_WOULD_BLOCK);
 	end(&e);
 }
 END_TEST
@@ -326,7 +326,7 @@ START_TEST(connect_to_a_closed_listener_fails)
 
 	if (!start_listening(&e, _i))
 		return;
-	e.t->close(&e.listener, TOFU_CLOSE_ORDERLY);
+	e.t->close(e.t, &e.listener, TOFU_CLOSE_ORDERLY);
 	ck_status(connect_client(&e), kinds[_i].nobody);
 	end(&e);
 }
@@ -344,7 +344,7 @@ START_TEST(listen_on_a_live_address_gives_address_in_use_and_harms_nobody)
 	ck_status(listen_at(e.t, &second, &at), TOFU_ADDRESS_IN_USE);
 	ck_assert_int_eq(second.handle, TOFU_NO_SOCKET);
 	ck_assert_ptr_null(second.state);
-	e.t->close(&second, TOFU_CLOSE_ORDERLY);
+	e.t->close(e.t, &second, TOFU_CLOSE_ORDERLY);
 	ck_status(connect_client(&e), TOFU_OK);
 	end(&e);
 }
@@ -390,10 +390,10 @@ START_TEST(vectors_are_sent_and_filled_in_order)
 
 	if (!connect_ends(&e, _i))
 		return;
-	ck_status(e.t->send(&e.client, out, 3, &done, &want), TOFU_OK);
+	ck_status(e.t->send(e.t, &e.client, out, 3, &done, &want), TOFU_OK);
 	ck_assert_uint_eq(done, 6);
 	ck_assert(test_wait(e.server.handle, TOFU_READABLE));
-	ck_status(e.t->receive(&e.server, in, 2, &done, &want), TOFU_OK);
+	ck_status(e.t->receive(e.t, &e.server, in, 2, &done, &want), TOFU_OK);
 	ck_assert_uint_eq(done, 6);
 	ck_assert_str_eq(left, "on");
 	ck_assert_str_eq(right, "etwo");
@@ -411,7 +411,7 @@ START_TEST(receive_with_nothing_there_would_block)
 
 	if (!connect_ends(&e, _i))
 		return;
-	ck_status(e.t->receive(&e.server, &iov, 1, &done, &want), TOFU_WOULD_BLOCK);
+	ck_status(e.t->receive(e.t, &e.server, &iov, 1, &done, &want), TOFU_WOULD_BLOCK);
 	ck_assert_uint_eq(want, TOFU_READABLE);
 	ck_assert_uint_eq(done, 0);
 	end(&e);
@@ -439,7 +439,7 @@ START_TEST(send_into_a_full_buffer_would_block_and_no_byte_is_lost)
 		for (size_t i = 0; i < sizeof block; i++)
 			block[i] = pattern(sent + i);
 		done = 0;
-		st = e.t->send(&e.client, &iov, 1, &done, &want);
+		st = e.t->send(e.t, &e.client, &iov, 1, &done, &want);
 		sent += done;
 	}
 	ck_status(st, TOFU_WOULD_BLOCK);
@@ -469,7 +469,7 @@ START_TEST(after_shutdown_the_peer_reads_to_the_end_and_may_still_answer)
 	if (!connect_ends(&e, _i))
 		return;
 	send_all(&e, &e.client, "last", 4);
-	ck_status(e.t->shutdown(&e.client, &want), TOFU_OK);
+	ck_status(e.t->shutdown(e.t, &e.client, &want), TOFU_OK);
 	expect_bytes(&e, &e.server, "last");
 	expect_end(&e, &e.server);
 	send_all(&e, &e.server, "heard", 5);
@@ -485,7 +485,7 @@ START_TEST(after_an_orderly_close_all_that_was_sent_arrives)
 	if (!connect_ends(&e, _i))
 		return;
 	send_all(&e, &e.client, "last", 4);
-	e.t->close(&e.client, TOFU_CLOSE_ORDERLY);
+	e.t->close(e.t, &e.client, TOFU_CLOSE_ORDERLY);
 	expect_bytes(&e, &e.server, "last");
 	expect_end(&e, &e.server);
 	end(&e);
@@ -498,7 +498,7 @@ START_TEST(an_abort_disconnects_the_peer)
 
 	if (!connect_ends(&e, _i))
 		return;
-	e.t->close(&e.server, TOFU_CLOSE_ABORT);
+	e.t->close(e.t, &e.server, TOFU_CLOSE_ABORT);
 	expect_end(&e, &e.client);
 	end(&e);
 }
@@ -514,10 +514,10 @@ START_TEST(sending_to_a_peer_that_is_gone_gives_peer_disconnected_and_no_signal)
 
 	if (!connect_ends(&e, _i))
 		return;
-	e.t->close(&e.server, TOFU_CLOSE_ABORT);
+	e.t->close(e.t, &e.server, TOFU_CLOSE_ABORT);
 	expect_end(&e, &e.client);
 	for (int i = 0; i < 1000 && st == TOFU_OK; i++)
-		st = e.t->send(&e.client, &iov, 1, &done, &want);
+		st = e.t->send(e.t, &e.client, &iov, 1, &done, &want);
 	ck_status(st, TOFU_PEER_DISCONNECTED);
 	end(&e);
 }
@@ -531,13 +531,13 @@ START_TEST(a_client_that_left_before_accept_is_no_failure)
 	if (!start_listening(&e, _i))
 		return;
 	ck_status(connect_client(&e), TOFU_OK);
-	e.t->close(&e.client, TOFU_CLOSE_ABORT);
-	st = e.t->accept(&e.listener, &e.server);
+	e.t->close(e.t, &e.client, TOFU_CLOSE_ABORT);
+	st = e.t->accept(e.t, &e.listener, &e.server);
 	if (st == TOFU_OK)
 		expect_end(&e, &e.server);
 	else
 		ck_status(st, TOFU_WOULD_BLOCK);
-	e.t->close(&e.server, TOFU_CLOSE_ORDERLY);
+	e.t->close(e.t, &e.server, TOFU_CLOSE_ORDERLY);
 	ck_status(connect_client(&e), TOFU_OK);
 	accept_server(&e);
 	end(&e);
@@ -551,8 +551,8 @@ START_TEST(both_ends_know_the_listeners_address)
 
 	if (!connect_ends(&e, _i))
 		return;
-	ck_status(e.t->peer_address(&e.client, client, sizeof client), TOFU_OK);
-	ck_status(e.t->local_address(&e.server, server, sizeof server), TOFU_OK);
+	ck_status(e.t->peer_address(e.t, &e.client, client, sizeof client), TOFU_OK);
+	ck_status(e.t->local_address(e.t, &e.server, server, sizeof server), TOFU_OK);
 	ck_assert_str_eq(client, e.text);
 	ck_assert_str_eq(server, e.text);
 	end(&e);
@@ -566,8 +566,8 @@ START_TEST(the_accepting_end_knows_the_connecting_one)
 
 	if (!connect_ends(&e, _i))
 		return;
-	ck_status(e.t->local_address(&e.client, client, sizeof client), TOFU_OK);
-	ck_status(e.t->peer_address(&e.server, server, sizeof server), TOFU_OK);
+	ck_status(e.t->local_address(e.t, &e.client, client, sizeof client), TOFU_OK);
+	ck_status(e.t->peer_address(e.t, &e.server, server, sizeof server), TOFU_OK);
 	ck_assert_str_eq(client, server);
 	if (_i == 2)
 		ck_assert_str_eq(client, "uds|");
@@ -588,10 +588,10 @@ START_TEST(an_address_that_does_not_fit_is_an_error)
 	len = strlen(e.text);
 	for (size_t capacity = 0; capacity <= len; capacity++) {
 		text[capacity] = '#';
-		ck_status(e.t->local_address(&e.listener, text, capacity), TOFU_INVALID_ADDRESS);
+		ck_status(e.t->local_address(e.t, &e.listener, text, capacity), TOFU_INVALID_ADDRESS);
 		ck_assert_int_eq(text[capacity], '#');
 	}
-	ck_status(e.t->local_address(&e.listener, text, len + 1), TOFU_OK);
+	ck_status(e.t->local_address(e.t, &e.listener, text, len + 1), TOFU_OK);
 	ck_assert_str_eq(text, e.text);
 	end(&e);
 }
@@ -610,23 +610,23 @@ START_TEST(every_state_can_be_closed_in_every_way_and_nothing_stays_open)
 		if (!start_listening(&e, _i))
 			return;
 		at = resolve(e.t, rest_of(&e), TOFU_TO_LISTEN);
-		e.t->close(&e.client, ways[i]); /* never opened */
+		e.t->close(e.t, &e.client, ways[i]); /* never opened */
 		start_connect(&e, &want);
-		e.t->close(&e.client, ways[i]); /* under way, or just there */
-		e.t->close(&e.client, ways[i]); /* closed */
-		connect_client(&e);             /* one that nobody accepts */
-		(void)e.t->listen(&e.server, &at);
-		e.t->close(&e.server, ways[i]); /* a listen that failed, or is under way */
+		e.t->close(e.t, &e.client, ways[i]); /* under way, or just there */
+		e.t->close(e.t, &e.client, ways[i]); /* closed */
+		connect_client(&e);                  /* one that nobody accepts */
+		(void)e.t->listen(e.t, &e.server, &at);
+		e.t->close(e.t, &e.server, ways[i]); /* a listen that failed, or is under way */
 		accept_server(&e);
-		e.t->close(&e.server, ways[i]);
-		e.t->close(&e.listener, ways[i]);
-		e.t->close(&e.client, ways[i]);
+		e.t->close(e.t, &e.server, ways[i]);
+		e.t->close(e.t, &e.listener, ways[i]);
+		e.t->close(e.t, &e.client, ways[i]);
 		if (_i == 2 && ways[i] == TOFU_CLOSE_FORGET) { /* the file is still there: take it over to remove it */
 			ck_status(listen_at(e.t, &e.listener, &at), TOFU_OK);
-			e.t->close(&e.listener, TOFU_CLOSE_ORDERLY);
+			e.t->close(e.t, &e.listener, TOFU_CLOSE_ORDERLY);
 		}
 		ck_status(connect_client(&e), kinds[_i].nobody);
-		e.t->close(&e.client, ways[i]); /* a connect that failed */
+		e.t->close(e.t, &e.client, ways[i]); /* a connect that failed */
 		ck_assert_int_eq(e.client.handle, TOFU_NO_SOCKET);
 		ck_assert_ptr_null(e.listener.state);
 	}
@@ -656,10 +656,10 @@ START_TEST(many_connections_do_not_get_mixed_up)
 	for (int i = MANY - 1; i >= 0; i--) {
 		ck_assert_uint_eq(receive_all(&e, &servers[i], &byte, 1), 1);
 		ck_assert_int_eq(byte, '0' + i);
-		e.t->close(&clients[i], TOFU_CLOSE_ORDERLY);
-		e.t->close(&servers[i], TOFU_CLOSE_ORDERLY);
+		e.t->close(e.t, &clients[i], TOFU_CLOSE_ORDERLY);
+		e.t->close(e.t, &servers[i], TOFU_CLOSE_ORDERLY);
 	}
-	e.t->close(&e.listener, TOFU_CLOSE_ORDERLY);
+	e.t->close(e.t, &e.listener, TOFU_CLOSE_ORDERLY);
 }
 END_TEST
 

@@ -29,7 +29,7 @@ START_TEST(the_file_goes_when_its_listener_closes)
 
 		ck_status(listen_on(&listener, path), TOFU_OK);
 		ck_assert(os_file_exists(path));
-		tofu_unix()->close(&listener, ways[i]);
+		tofu_unix()->close(tofu_unix(), &listener, ways[i]);
 		ck_assert_uint_eq(os_files_in(dir), 0);
 	}
 }
@@ -42,7 +42,7 @@ START_TEST(connections_leave_the_file_alone)
 	ck_status(listen_on(&listener, path), TOFU_OK);
 	ck_status(connect_to(&client, path), TOFU_OK);
 	ck_assert(test_wait(listener.handle, TOFU_READABLE));
-	ck_status(tofu_unix()->accept(&listener, &server), TOFU_OK);
+	ck_status(tofu_unix()->accept(tofu_unix(), &listener, &server), TOFU_OK);
 	close_link(&client);
 	close_link(&server);
 	expect_reachable(path);
@@ -85,7 +85,7 @@ START_TEST(a_relative_path_is_removed_wherever_the_process_is_by_then)
 
 	os_change_directory(dir);
 	ck_status(listen_on(&listener, "r.sock"), TOFU_OK);
-	ck_status(tofu_unix()->local_address(&listener, text, sizeof text), TOFU_OK);
+	ck_status(tofu_unix()->local_address(tofu_unix(), &listener, text, sizeof text), TOFU_OK);
 	ck_assert_str_eq(text, "uds|r.sock");
 	expect_reachable("r.sock");
 	os_change_directory("/");
@@ -106,7 +106,7 @@ START_TEST(a_path_may_have_any_letters)
 
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
 		ck_status(listen_on(&listener, path), TOFU_OK);
-		ck_status(tofu_unix()->local_address(&listener, text, sizeof text), TOFU_OK);
+		ck_status(tofu_unix()->local_address(tofu_unix(), &listener, text, sizeof text), TOFU_OK);
 		ck_assert_str_eq(text + 4, path);
 		ck_assert(os_file_exists(path));
 		expect_reachable(path);
@@ -315,14 +315,14 @@ START_TEST(the_longest_path_works_and_one_byte_more_is_too_long)
 	make_path(PATH_MAX_BYTES);
 	leave_stale(path);
 	ck_status(listen_on(&listener, path), TOFU_OK);
-	ck_status(tofu_unix()->local_address(&listener, text, sizeof text), TOFU_OK);
+	ck_status(tofu_unix()->local_address(tofu_unix(), &listener, text, sizeof text), TOFU_OK);
 	ck_assert_str_eq(text + 4, path);
 	expect_reachable(path);
 	close_link(&listener);
 	ck_assert_uint_eq(os_files_in(dir), 0);
 	make_path(PATH_MAX_BYTES + 1);
-	ck_status(tofu_unix()->resolve(path, TOFU_TO_LISTEN, 0, &at, 1, &count), TOFU_PATH_TOO_LONG);
-	ck_status(tofu_unix()->resolve(path, TOFU_TO_CONNECT, 0, &at, 1, &count), TOFU_PATH_TOO_LONG);
+	ck_status(tofu_unix()->resolve(tofu_unix(), path, TOFU_TO_LISTEN, 0, &at, 1, &count), TOFU_PATH_TOO_LONG);
+	ck_status(tofu_unix()->resolve(tofu_unix(), path, TOFU_TO_CONNECT, 0, &at, 1, &count), TOFU_PATH_TOO_LONG);
 	ck_assert_uint_eq(count, 0);
 }
 END_TEST
@@ -360,7 +360,7 @@ START_TEST(the_length_of_a_path_is_counted_in_bytes)
 	expect_reachable(path);
 	close_link(&listener);
 	memcpy(path + len, "\xc3\xa4", 3);
-	ck_status(tofu_unix()->resolve(path, TOFU_TO_LISTEN, 0, &at, 1, &count), TOFU_PATH_TOO_LONG);
+	ck_status(tofu_unix()->resolve(tofu_unix(), path, TOFU_TO_LISTEN, 0, &at, 1, &count), TOFU_PATH_TOO_LONG);
 }
 END_TEST
 
@@ -372,11 +372,11 @@ START_TEST(only_an_empty_path_to_listen_on_is_completed)
 	struct tofu_sockaddr at;
 	size_t count;
 
-	ck_status(tofu_unix()->complete("/a.sock", TOFU_TO_LISTEN, out, sizeof out), TOFU_OK);
+	ck_status(tofu_unix()->complete(tofu_unix(), "/a.sock", TOFU_TO_LISTEN, out, sizeof out), TOFU_OK);
 	ck_assert_str_eq(out, "");
-	ck_status(tofu_unix()->complete("", TOFU_TO_CONNECT, out, sizeof out), TOFU_OK);
+	ck_status(tofu_unix()->complete(tofu_unix(), "", TOFU_TO_CONNECT, out, sizeof out), TOFU_OK);
 	ck_assert_str_eq(out, "");
-	ck_status(tofu_unix()->resolve("", TOFU_TO_CONNECT, 0, &at, 1, &count), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_unix()->resolve(tofu_unix(), "", TOFU_TO_CONNECT, 0, &at, 1, &count), TOFU_INVALID_ADDRESS);
 }
 END_TEST
 

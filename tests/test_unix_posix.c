@@ -58,6 +58,70 @@ START_TEST(only_the_user_may_connect_whatever_the_umask)
 }
 END_TEST
 
+static struct tofu_transport *instance_with(uint32_t mode, uint32_t backlog)
+{
+	struct tofu_unix_options o;
+	struct tofu_transport *t;
+
+	tofu_unix_options_init(&o, sizeof o);
+	o.mode = mode;
+	o.backlog = backlog;
+	ck_status(tofu_unix_create(&o, &t), TOFU_OK);
+	return t;
+}
+
+START_TEST(a_listener_of_an_instance_has_its_mode_whatever_the_umask)
+{
+	static const mode_t modes[] = { 0600, 0660, 0666, 0777, 0200 };
+
+	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+		struct tofu_transport *t = instance_with(modes[i], 0);
+		struct tofu_sockaddr address = address_of(path);
+		struct tofu_link listener = { .handle = TOFU_NO_SOCKET };
+		mode_t before = umask(077);
+
+		ck_status(t->listen(t, &listener, &address), TOFU_OK);
+		umask(before);
+		ck_assert_uint_eq(status_of(path).st_mode & 07777, modes[i]);
+		t->close(t, &listener, TOFU_CLOSE_ORDERLY);
+		tofu_transport_destroy(t);
+	}
+}
+END_TEST
+
+START_TEST(a_mode_has_nothing_beyond_0777)
+{
+	struct tofu_transport *t;
+	struct tofu_unix_options o;
+
+	tofu_unix_options_init(&o, sizeof o);
+	o.mode = 01777;
+	ck_status(tofu_unix_create(&o, &t), TOFU_NOT_ALLOWED);
+	ck_assert_ptr_null(t);
+}
+END_TEST
+
+/* The system may let one more wait than it was told. */
+START_TEST(no_more_callers_wait_than_the_instance_says)
+{
+	struct tofu_transport *t = instance_with(0, 4);
+	struct tofu_sockaddr address = address_of(path);
+	struct tofu_link listener = { .handle = TOFU_NO_SOCKET };
+	intptr_t callers[16];
+	int waiting = 0;
+
+	ck_status(t->listen(t, &listener, &address), TOFU_OK);
+	while (waiting < 16 && tofu_socket_connect(&address, &callers[waiting]) == TOFU_OK)
+		waiting++;
+	ck_assert_int_ge(waiting, 4);
+	ck_assert_int_le(waiting, 5);
+	while (waiting > 0)
+		tofu_socket_close(callers[--waiting], TOFU_CLOSE_ORDERLY);
+	t->close(t, &listener, TOFU_CLOSE_ORDERLY);
+	tofu_transport_destroy(t);
+}
+END_TEST
+
 START_TEST(the_file_stays_when_its_listener_is_forgotten)
 {
 	struct tofu_link listener;
@@ -67,7 +131,7 @@ START_TEST(the_file_stays_when_its_listener_is_forgotten)
 	ck_status(listen_on(&listener, path), TOFU_OK);
 	child = fork();
 	if (child == 0) {
-		tofu_unix()->close(&listener, TOFU_CLOSE_FORGET);
+		tofu_unix()->close(tofu_unix(), &listener, TOFU_CLOSE_FORGET);
 		_exit(listener.state == NULL && os_file_exists(path) ? 0 : 1);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -443,7 +507,8 @@ static void own_by_turns(const char *witness, unsigned seed)
 			_exit(2);
 		owned++;
 		flock(fd, LOCK_UN);
-		tofu_unix()->close(&listener, (owned + (int)seed) % 2 ? TOFU_CLOSE_ORDERLY : TOFU_CLOSE_FORGET);
+		tofu_unix()->close(tofu_unix(), &listener,
+		                   (owned + (int)seed) % 2 ? TOFU_CLOSE_ORDERLY : TOFU_CLOSE_FORGET);
 	}
 	_exit(0);
 }
@@ -560,6 +625,9 @@ static Suite *suite_of_unix_posix(void)
 
 	tc = unix_case(s, "file");
 	tcase_add_test(tc, only_the_user_may_connect_whatever_the_umask);
+	tcase_add_test(tc, a_listener_of_an_instance_has_its_mode_whatever_the_umask);
+	tcase_add_test(tc, a_mode_has_nothing_beyond_0777);
+	tcase_add_test(tc, no_more_callers_wait_than_the_instance_says);
 	tcase_add_test(tc, the_file_stays_when_its_listener_is_forgotten);
 
 	tc = unix_case(s, "in use");

@@ -58,7 +58,8 @@ START_TEST(no_name_is_left_over_where_there_is_none)
 
 	/* Names that begin with a zero byte are Linux's; here they could be bound, but never reached. */
 	ck_status(tofu_sockaddr_unix("\0abstract", &at), TOFU_INVALID_ADDRESS);
-	ck_status(tofu_unix()->resolve("\0abstract", TOFU_TO_CONNECT, 0, &at, 1, &count), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_unix()->resolve(tofu_unix(), "\0abstract", TOFU_TO_CONNECT, 0, &at, 1, &count),
+	          TOFU_INVALID_ADDRESS);
 }
 END_TEST
 
@@ -130,10 +131,11 @@ START_TEST(a_path_on_another_machine_is_no_address)
 
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
 		for (int purpose = TOFU_TO_CONNECT; purpose <= TOFU_TO_LISTEN; purpose++)
-			ck_status(tofu_unix()->resolve(paths[i], (enum tofu_purpose)purpose, 0, &at, 1, &count),
+			ck_status(tofu_unix()->resolve(tofu_unix(), paths[i], (enum tofu_purpose)purpose, 0, &at, 1,
+			                               &count),
 			          TOFU_INVALID_ADDRESS);
 	ck_assert(SetEnvironmentVariableW(L"TMP", L"\\\\server\\share"));
-	ck_status(tofu_unix()->complete("", TOFU_TO_LISTEN, out, sizeof out), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_unix()->complete(tofu_unix(), "", TOFU_TO_LISTEN, out, sizeof out), TOFU_INVALID_ADDRESS);
 	ck_assert(SetEnvironmentVariableW(L"TMP", before));
 }
 END_TEST
@@ -214,7 +216,7 @@ START_TEST(a_temporary_directory_that_is_too_long_is_told_or_got_round)
 	other[100] = '\0';
 	os_make_directory(other);
 	set_temporary(other);
-	st = tofu_unix()->complete("", TOFU_TO_LISTEN, out, sizeof out);
+	st = tofu_unix()->complete(tofu_unix(), "", TOFU_TO_LISTEN, out, sizeof out);
 	if (st == TOFU_OK)
 		ck_assert_uint_le(strlen(out), PATH_MAX_BYTES);
 	else
@@ -361,7 +363,8 @@ static int own(const char *at, int seed)
 			return 3;
 		owned++;
 		ReleaseMutex(witness);
-		tofu_unix()->close(&listener, (owned + seed) % 2 != 0 ? TOFU_CLOSE_ORDERLY : TOFU_CLOSE_FORGET);
+		tofu_unix()->close(tofu_unix(), &listener,
+		                   (owned + seed) % 2 != 0 ? TOFU_CLOSE_ORDERLY : TOFU_CLOSE_FORGET);
 	}
 	tofu_deinit();
 	return 0;

@@ -14,6 +14,33 @@ extern "C" {
  */
 const struct tofu_transport *tofu_tcp(void);
 
+/** How an instance is made. tofu_tcp_options_init() first, then change fields. 0 and NULL are defaults. */
+/* clang-format off */
+struct tofu_tcp_options {
+	size_t size;         /* set by tofu_tcp_options_init(); lets the struct grow */
+	const char *scheme;  /* what its addresses begin with; default "tcp"; copied */
+	uint32_t backlog;    /* connections that may wait to be accepted; default: as many as the system allows, and never more */
+	uint32_t share_port; /* 1: several listeners of this user may have the port, in this process or others, if each says so; the
+	                        system shares out who calls (SO_REUSEPORT). Where it cannot, listening fails: not_supported */
+	uint32_t only_ipv6;  /* 1: a listener on "::" takes no IPv4, so that another one may have 0.0.0.0 at the same port */
+};
+/* clang-format on */
+
+/**
+ * Set size and zero the rest, that is, choose every default. size: sizeof(struct tofu_tcp_options), as the program was compiled.
+ * Threads: any. Blocks: no.
+ */
+void tofu_tcp_options_init(struct tofu_tcp_options *options, size_t size);
+
+/**
+ * Make an instance with options of its own. options may be NULL (every default); it is copied. Several may be registered in an
+ * engine, under schemes of their own. Give it up with tofu_transport_destroy(), any time after it is registered.
+ * Threads: any. Blocks: no.
+ * Errors: TOFU_NOT_ALLOWED (out is NULL, or the scheme is none), TOFU_NOT_SUPPORTED (a newer program's options),
+ *         TOFU_ALLOCATION_FAILED.
+ */
+enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct tofu_transport **out);
+
 #ifdef __cplusplus
 }
 #endif

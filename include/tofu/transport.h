@@ -51,9 +51,13 @@ struct tofu_link {
 };
 
 /**
- * A transport. Static const data, filled by name; the application gives it to tofu_engine_register().
+ * A transport. The application gives it to tofu_engine_register(). It is static const data that is filled by name, or an instance
+ * with configuration of its own, which a function of the transport's library makes and tofu_transport_destroy() gives up.
  *
- * All operations but resolve and complete run on the engine's thread, with two exceptions: send also on a thread that posts
+ * Each operation gets the transport that it was called of as t: the one that was registered. A transport that changes another
+ * one's behaviour copies its table, config included, and replaces what is different.
+ *
+ * All operations but hold, release, resolve and complete run on the engine's thread, with two exceptions: send also on a thread that posts
  * while the engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a
  * child after fork(), is not there. Never two at once. None may block, sleep or call the engine.
  *
@@ -69,7 +73,7 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * peer_address, listen_all, acknowledge and complete may be NULL; all others are required.
+ * config, hold, release, peer_address, listen_all, acknowledge and complete may be NULL; all others are required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -77,55 +81,76 @@ struct tofu_transport {
 	const char *scheme; /* what addresses start with, before the first '|': "tcp"; 1 to 15 of A-Z a-z 0-9 + - . _ */
 
 	/**
+	 * The transport's own: the configuration of an instance. The library does not look at it.
+	 */
+	void *config;
+
+	/**
+	 * One holder more, one fewer: any thread, at any time. Who makes an instance is its first holder; an engine in which it is
+	 * registered is one until it is destroyed, and a lookup until it has ended. With its last holder an instance goes. Both NULL:
+	 * it is never freed.
+	 */
+	void (*hold)(const struct tofu_transport *t);
+	void (*release)(const struct tofu_transport *t);
+
+	/**
 	 * Turn the rest of an address (after "scheme|") into one or more system addresses, best first. At most `capacity` are
 	 * written; *count says how many there are, and may be more. With may_block 0 it answers at once: TOFU_WOULD_BLOCK if
 	 * that takes a lookup. It is then called again, with may_block 1, on a helper thread with 512 KiB of stack, at the same
-	 * time as other operations and other lookups; that call may outlast the engine, so it uses nothing but its arguments.
+	 * time as other operations and other lookups; that call may outlast the engine, so it uses nothing but its arguments and
+	 * what it holds of its configuration.
 	 * Errors: TOFU_INVALID_ADDRESS, TOFU_HOST_NOT_FOUND, TOFU_PATH_TOO_LONG, TOFU_NOT_SUPPORTED, ...
 	 */
-	enum tofu_status (*resolve)(const char *rest, enum tofu_purpose purpose, int may_block,
-	                            struct tofu_sockaddr *out, size_t capacity, size_t *count);
+	enum tofu_status (*resolve)(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+	                            int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count);
 
 	/**
 	 * Open a listener. Errors: TOFU_ADDRESS_IN_USE, TOFU_LISTEN_FAILED, TOFU_PERMISSION_DENIED, ...; TOFU_WOULD_BLOCK: call
 	 * again after a pause, with the same link and address. That goes on for the handshake time at most.
 	 */
-	enum tofu_status (*listen)(struct tofu_link *listener, const struct tofu_sockaddr *at);
+	enum tofu_status (*listen)(const struct tofu_transport *t, struct tofu_link *listener,
+	                           const struct tofu_sockaddr *at);
 
 	/**
 	 * Take one waiting connection. Errors: TOFU_WOULD_BLOCK (none), TOFU_LIMIT_REACHED (no descriptor or memory now: the
 	 * engine pauses the listener), TOFU_ACCEPT_FAILED (the listener is broken). A connection that went away before it
 	 * was accepted is no failure.
 	 */
-	enum tofu_status (*accept)(struct tofu_link *listener, struct tofu_link *link);
+	enum tofu_status (*accept)(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link);
 
 	/**
+	 * rest: what was called, after "scheme|", and `to` is one of its addresses; valid during the call. A transport that has to
+	 * know the name of the host, as TLS has, finds it there.
+	 *
 	 * Start to connect: TOFU_OK (connected), TOFU_WOULD_BLOCK (connect_finish tells), or why not. TOFU_WOULD_BLOCK with *want
 	 * 0: it could not be started; the same is called again after a pause, with the same link and address.
 	 */
-	enum tofu_status (*connect_start)(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want);
-	enum tofu_status (*connect_finish)(struct tofu_link *link, unsigned *want);
+	enum tofu_status (*connect_start)(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+	                                  const struct tofu_sockaddr *to, unsigned *want);
+	enum tofu_status (*connect_finish)(const struct tofu_transport *t, struct tofu_link *link, unsigned *want);
 
 	/** Send a vector / receive into one. *done: bytes moved, more than 0 with TOFU_OK. receive: TOFU_PEER_DISCONNECTED is
 	 * the end, orderly or not, after all that had arrived. A transport with a buffer of its own must not keep anything in
 	 * it that fits into the vector: only when the vector was filled is receive called again unasked. */
-	enum tofu_status (*send)(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-	                         unsigned *want);
-	enum tofu_status (*receive)(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-	                            unsigned *want);
+	enum tofu_status (*send)(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+	                         size_t count, size_t *done, unsigned *want);
+	enum tofu_status (*receive)(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+	                            size_t count, size_t *done, unsigned *want);
 
 	/** No more will be sent: the peer reads to the end. TOFU_WOULD_BLOCK as above. */
-	enum tofu_status (*shutdown)(struct tofu_link *link, unsigned *want);
+	enum tofu_status (*shutdown)(const struct tofu_transport *t, struct tofu_link *link, unsigned *want);
 
 	/**
 	 * Free what the link holds. Called exactly once for each link in which listen, listen_all, accept or connect_start left a
 	 * handle or a state, also after a failure.
 	 */
-	void (*close)(struct tofu_link *link, enum tofu_close how);
+	void (*close)(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how);
 
 	/** The two ends as address text, with the scheme: "tcp|127.0.0.1|4000". peer_address may be NULL: not known. */
-	enum tofu_status (*local_address)(const struct tofu_link *link, char *out, size_t capacity);
-	enum tofu_status (*peer_address)(const struct tofu_link *link, char *out, size_t capacity);
+	enum tofu_status (*local_address)(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+	                                  size_t capacity);
+	enum tofu_status (*peer_address)(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+	                                 size_t capacity);
 
 	/**
 	 * Open a listener at all addresses of a name, or at none. listeners: room for count links; the first *opened are open then,
@@ -134,22 +159,52 @@ struct tofu_transport {
 	 * a failure, TOFU_WOULD_BLOCK included, the links hold nothing.
 	 * NULL: the engine calls listen for one address after the other, until one works.
 	 */
-	enum tofu_status (*listen_all)(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
-	                               size_t *opened);
+	enum tofu_status (*listen_all)(const struct tofu_transport *t, struct tofu_link *listeners,
+	                               const struct tofu_sockaddr *at, size_t count, size_t *opened);
 
 	/**
 	 * Part of a frame has been received, and the rest is awaited: acknowledge at once what the peer has sent, for it may wait
 	 * for that before it sends on. Called seldom, and not while much comes in. NULL: there is nothing to be done.
 	 */
-	void (*acknowledge)(struct tofu_link *link);
+	void (*acknowledge)(const struct tofu_transport *t, struct tofu_link *link);
 
 	/**
 	 * Write in full what the rest of an address leaves to the process: what depends on its environment, say. tofu_post() calls
 	 * it on its caller's thread, at any time, and it must not block. *out empty: the rest is complete as it is. Failures are
 	 * tofu_post()'s. May be NULL: all addresses are complete.
 	 */
-	enum tofu_status (*complete)(const char *rest, enum tofu_purpose purpose, char *out, size_t capacity);
+	enum tofu_status (*complete)(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+	                             char *out, size_t capacity);
 };
+
+/**
+ * Give up an instance that a tofu_..._create() has made. It goes when no engine has it any more either, so this may be done as
+ * soon as it is registered. NULL is fine, and so is a transport that is static: nothing happens. Any thread; never blocks.
+ */
+void tofu_transport_destroy(struct tofu_transport *t);
+
+/**
+ * Make an instance of a transport: a copy of its table with another scheme (NULL: the same one), size bytes of configuration in
+ * config, all 0, and hold and release: for a table whose operations find what the application has chosen there. end, if it is not NULL, is called with config when the last holder has gone, on that
+ * one's thread; config itself goes with the instance.
+ * Ownership: *out is given up with tofu_transport_destroy(). Threads: any. Blocks: no.
+ * Errors: TOFU_NOT_ALLOWED (the scheme is none), TOFU_ALLOCATION_FAILED.
+ */
+enum tofu_status tofu_transport_create(const struct tofu_transport *of, const char *scheme, size_t size,
+                                       void (*end)(void *config), struct tofu_transport **out);
+
+/*
+ * Help for transports with options. A struct of options begins with `size_t size`, so that it can grow: what an older program's
+ * shorter one lacks is 0, which means default. Any thread; nothing blocks.
+ */
+
+/** For a tofu_..._options_init(): set size and zero the rest. Nothing for NULL, or a size that is less than size itself has. */
+void tofu_options_begin(void *options, size_t size);
+/**
+ * For a tofu_..._create(): a copy in the form of this library, of `size` bytes. from: NULL for all defaults.
+ * Errors: TOFU_NOT_ALLOWED (its size is none), TOFU_NOT_SUPPORTED (a newer program's, which asks for what is not known here).
+ */
+enum tofu_status tofu_options_take(const void *from, void *out, size_t size);
 
 /*
  * Help for transports over plain sockets: one behaviour on every system. Sockets are non-blocking, not inherited by other
@@ -185,6 +240,20 @@ const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address);
  * a live port; "::" takes IPv4, too.
  */
 enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out);
+/** The same with options. Those that do not concern the kind of socket are not looked at. */
+struct tofu_listen_options {
+	size_t size; /* set by tofu_listen_options_init() */
+	uint32_t
+		backlog; /* connections that may wait to be accepted; 0: as many as the system allows, and never more */
+	uint32_t
+		share_port; /* Internet: other listeners of this user may have the port, if they say so, too (SO_REUSEPORT) */
+	uint32_t only_ipv6; /* "::" takes no IPv4 */
+	uint32_t mode;      /* Unix: of the file; 0: 0600 */
+};
+void tofu_listen_options_init(struct tofu_listen_options *options, size_t size);
+/** options: NULL for tofu_socket_listen(). Errors: TOFU_NOT_SUPPORTED, too: the system lacks what they ask for. */
+enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const struct tofu_listen_options *options,
+                                         intptr_t *out);
 /** Take a waiting connection. Errors as struct tofu_transport's accept. */
 enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out);
 /**

@@ -14,6 +14,32 @@ extern "C" {
  */
 const struct tofu_transport *tofu_unix(void);
 
+/** How an instance is made. tofu_unix_options_init() first, then change fields. 0 and NULL are defaults. */
+/* clang-format off */
+struct tofu_unix_options {
+	size_t size;        /* set by tofu_unix_options_init(); lets the struct grow */
+	const char *scheme; /* what its addresses begin with; default "uds"; copied */
+	uint32_t backlog;   /* connections that may wait to be accepted; default: as many as the system allows, and never more */
+	uint32_t mode;      /* of a listener's socket file; default 0600: only this user may connect. Bits of 0777. On Windows, where
+	                       files have none, another one fails: not_supported */
+};
+/* clang-format on */
+
+/**
+ * Set size and zero the rest, that is, choose every default. size: sizeof(struct tofu_unix_options), as the program was compiled.
+ * Threads: any. Blocks: no.
+ */
+void tofu_unix_options_init(struct tofu_unix_options *options, size_t size);
+
+/**
+ * Make an instance with options of its own. options may be NULL (every default); it is copied. Several may be registered in an
+ * engine, under schemes of their own. Give it up with tofu_transport_destroy(), any time after it is registered.
+ * Threads: any. Blocks: no.
+ * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, or mode has other bits), TOFU_NOT_SUPPORTED (a newer program's
+ *         options), TOFU_ALLOCATION_FAILED.
+ */
+enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struct tofu_transport **out);
+
 #ifdef __cplusplus
 }
 #endif

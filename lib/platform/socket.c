@@ -23,6 +23,16 @@ static bool is_any_port(const struct tofu_sockaddr *address)
 	return is_inet(address) && inet.sin_port == 0;
 }
 
+void tofu_listen_options_init(struct tofu_listen_options *options, size_t size)
+{
+	tofu_options_begin(options, size);
+}
+
+enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
+{
+	return tofu_socket_listen_with(at, NULL, out);
+}
+
 enum tofu_status tofu_socket_listen_status(const struct tofu_sockaddr *at, enum tofu_status st)
 {
 	const bool of_connections = st == TOFU_WOULD_BLOCK || st == TOFU_PEER_DISCONNECTED || st == TOFU_CONNECT_FAILED;

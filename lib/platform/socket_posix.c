@@ -74,13 +74,20 @@ static bool set_flag(int fd, int level, int option, int value)
  * SO_REUSEADDR: connections of a listener before us that linger in TIME_WAIT do not matter; a live listener still does.
  * IPV6_V6ONLY is said either way, for its default is the administrator's.
  */
-static bool prepare_inet(int fd, const struct sockaddr_in6 *at)
+static bool prepare_inet(int fd, const struct sockaddr_in6 *at, const struct tofu_listen_options *o)
 {
+	const bool any = IN6_IS_ADDR_UNSPECIFIED(&at->sin6_addr);
+
 	if (!set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1))
 		return false;
-	if (at->sin6_family != AF_INET6)
-		return true;
-	return set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !IN6_IS_ADDR_UNSPECIFIED(&at->sin6_addr));
+	if (o->share_port && !set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1))
+		return false;
+	return at->sin6_family != AF_INET6 || set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->only_ipv6 || !any);
+}
+
+static mode_t mode_of(const struct tofu_listen_options *o)
+{
+	return o->mode != 0 ? (mode_t)o->mode : S_IRUSR | S_IWUSR;
 }
 
 /*
@@ -88,19 +95,20 @@ static bool prepare_inet(int fd, const struct sockaddr_in6 *at)
  * chmod after bind is for umasks that take from the user, too, and for systems where fchmod does nothing to a
  * socket; nobody can connect before listen.
  */
-static bool prepare_unix(int fd)
+static bool prepare_unix(int fd, const struct tofu_listen_options *o)
 {
-	return fchmod(fd, S_IRUSR | S_IWUSR) == 0;
+	return fchmod(fd, mode_of(o)) == 0;
 }
 
-static int bind_and_listen(int fd, const struct tofu_sockaddr *at)
+static int bind_and_listen(int fd, const struct tofu_sockaddr *at, const struct tofu_listen_options *o)
 {
+	const int backlog = o->backlog != 0 && o->backlog < BACKLOG ? (int)o->backlog : BACKLOG;
 	const char *path = tofu_sockaddr_unix_path(at);
 	int error = 0;
 
 	if (bind(fd, system_address(at), (socklen_t)at->len) != 0)
 		return errno;
-	if ((path[0] != '\0' && chmod(path, S_IRUSR | S_IWUSR) != 0) || listen(fd, BACKLOG) != 0) {
+	if ((path[0] != '\0' && chmod(path, mode_of(o)) != 0) || listen(fd, backlog) != 0) {
 		error = errno;
 		if (path[0] != '\0')
 			(void)unlink(path); /* ours: bind refuses one that is there */
@@ -108,8 +116,10 @@ static int bind_and_listen(int fd, const struct tofu_sockaddr *at)
 	return error;
 }
 
-enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
+enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const struct tofu_listen_options *options,
+                                         intptr_t *out)
 {
+	struct tofu_listen_options o;
 	struct sockaddr_in6 copy;
 	enum tofu_status st;
 	bool prepared;
@@ -117,13 +127,16 @@ enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *ou
 	int fd;
 
 	*out = TOFU_NO_SOCKET;
+	st = tofu_options_take(options, &o, sizeof o);
+	if (st != TOFU_OK)
+		return st;
 	st = open_socket(at, &copy, &fd, TOFU_LISTEN_FAILED);
 	if (st != TOFU_OK)
 		return tofu_socket_listen_status(at, st);
-	prepared = copy.sin6_family == AF_UNIX ? prepare_unix(fd) : prepare_inet(fd, &copy);
+	prepared = copy.sin6_family == AF_UNIX ? prepare_unix(fd, &o) : prepare_inet(fd, &copy, &o);
 	if (!prepared)
 		return tofu_socket_listen_status(at, give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
-	error = bind_and_listen(fd, at);
+	error = bind_and_listen(fd, at, &o);
 	if (error != 0)
 		return tofu_socket_listen_status(at, give_up(fd, error, TOFU_LISTEN_FAILED));
 	*out = fd;

@@ -24,6 +24,7 @@ _Static_assert(sizeof(SOCKET) == sizeof(intptr_t), "a socket fits");
 enum {
 	BACKLOG_INET = -65535, /* SOMAXCONN_HINT(65535): as many, or as the system allows. SOMAXCONN is 200 of these */
 	BACKLOG_UNIX = SOMAXCONN,
+	MODE = 0600,      /* what the rights of a user's own directory come to */
 	BUFFERS_MAX = 64, /* of one call */
 	/* Windows takes all of a big request or refuses it for lack of buffers, and takes the more from others the more it
 	 * takes. */
@@ -89,13 +90,13 @@ static bool set_flag(SOCKET s, int level, int option, DWORD value)
  * the port is free again when the last connection that came in by it has ended (those in TIME_WAIT do not count).
  * IPV6_V6ONLY is said either way, for its default is the administrator's.
  */
-static bool prepare_inet(SOCKET s, const struct sockaddr_in6 *at)
+static bool prepare_inet(SOCKET s, const struct sockaddr_in6 *at, const struct tofu_listen_options *o)
 {
+	const bool any = IN6_IS_ADDR_UNSPECIFIED(&at->sin6_addr);
+
 	if (!set_flag(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1))
 		return false;
-	if (at->sin6_family != AF_INET6)
-		return true;
-	return set_flag(s, IPPROTO_IPV6, IPV6_V6ONLY, !IN6_IS_ADDR_UNSPECIFIED(&at->sin6_addr));
+	return at->sin6_family != AF_INET6 || set_flag(s, IPPROTO_IPV6, IPV6_V6ONLY, o->only_ipv6 || !any);
 }
 
 /* The path of a Unix socket's address in the form that all of Windows but its sockets takes. Empty: it has none. */
@@ -116,13 +117,21 @@ static void remove_file(const struct tofu_sockaddr *at)
 		(void)DeleteFileW(path);
 }
 
-static int bind_and_listen(SOCKET s, const struct tofu_sockaddr *at)
+/* A backlog is taken as it is when it is negative; else the system makes it its own. */
+static int backlog_of(int family, const struct tofu_listen_options *o)
+{
+	if (family == AF_UNIX)
+		return o->backlog != 0 && o->backlog < BACKLOG_UNIX ? (int)o->backlog : BACKLOG_UNIX;
+	return o->backlog != 0 && o->backlog < -BACKLOG_INET ? -(int)o->backlog : BACKLOG_INET;
+}
+
+static int bind_and_listen(SOCKET s, const struct tofu_sockaddr *at, const struct tofu_listen_options *o)
 {
 	int error;
 
 	if (bind(s, system_address(at), (int)at->len) != 0)
 		return WSAGetLastError();
-	if (listen(s, system_address(at)->sa_family == AF_UNIX ? BACKLOG_UNIX : BACKLOG_INET) == 0)
+	if (listen(s, backlog_of(system_address(at)->sa_family, o)) == 0)
 		return 0;
 	error = WSAGetLastError();
 	remove_file(at);
@@ -138,20 +147,35 @@ static int meaning_of_bind(int error, int family)
 	return error == WSAEACCES ? WSAEADDRINUSE : error;
 }
 
-enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
+/* A port can only be shared in a way that lets others take it away, and a file has no mode. */
+static bool can_be_had(const struct tofu_listen_options *o, int family)
 {
+	return family == AF_UNIX ? o->mode == 0 || o->mode == MODE : !o->share_port;
+}
+
+enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const struct tofu_listen_options *options,
+                                         intptr_t *out)
+{
+	struct tofu_listen_options o;
 	struct sockaddr_in6 copy;
 	enum tofu_status st;
 	int error;
 	SOCKET s;
 
 	*out = TOFU_NO_SOCKET;
+	st = tofu_options_take(options, &o, sizeof o);
+	if (st != TOFU_OK)
+		return st;
 	st = open_socket(at, &copy, &s, TOFU_LISTEN_FAILED);
 	if (st != TOFU_OK)
 		return tofu_socket_listen_status(at, st);
-	if (copy.sin6_family != AF_UNIX && !prepare_inet(s, &copy))
+	if (!can_be_had(&o, copy.sin6_family)) {
+		(void)closesocket(s);
+		return TOFU_NOT_SUPPORTED;
+	}
+	if (copy.sin6_family != AF_UNIX && !prepare_inet(s, &copy, &o))
 		return tofu_socket_listen_status(at, give_up(s, WSAGetLastError(), TOFU_SETSOCKOPT_FAILED));
-	error = meaning_of_bind(bind_and_listen(s, at), copy.sin6_family);
+	error = meaning_of_bind(bind_and_listen(s, at, &o), copy.sin6_family);
 	if (error != 0)
 		return tofu_socket_listen_status(at, give_up(s, error, TOFU_LISTEN_FAILED));
 	*out = (intptr_t)s;

@@ -207,7 +207,7 @@ void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 	c->watched = false;
 	if (c->link.handle == TOFU_NO_SOCKET && c->link.state == NULL)
 		return;
-	c->transport->close(&c->link, how);
+	c->transport->close(c->transport, &c->link, how);
 	c->link = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
 	tofu_dial_resume_all(r);
 }
@@ -410,7 +410,8 @@ void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const
 
 	if (!tofu_reactor_may_complain(r))
 		return;
-	if (c->transport->peer_address == NULL || c->transport->peer_address(&c->link, peer, sizeof peer) != TOFU_OK)
+	if (c->transport->peer_address == NULL ||
+	    c->transport->peer_address(c->transport, &c->link, peer, sizeof peer) != TOFU_OK)
 		(void)snprintf(peer, sizeof peer, "unknown");
 	va_start(args, format);
 	(void)vsnprintf(what, sizeof what, format, args);

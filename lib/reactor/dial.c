@@ -18,6 +18,7 @@
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
+#include "reactor/transport.h"
 #include "reactor/legs.h"
 
 static void dial_fill(struct tofu_dial *d, const struct tofu_sockaddr *addresses, size_t count)
@@ -145,15 +146,27 @@ static void next_address(struct tofu_reactor *r, struct tofu_chan *c)
 	c->dial->at++;
 }
 
+/* What was called, after "scheme|". The hello says it: it is the first message, and unsent until the connection stands. */
+static void find_called(const struct tofu_chan *c, char rest[TOFU_ADDRESS_MAX + 1])
+{
+	char scheme[TOFU_SCHEME_MAX + 1];
+	size_t len;
+	const char *address = tofu_msg_headers_find(c->unsent.head, tofu_address_header(TOFU_HELLO_REQUEST), &len);
+
+	(void)tofu_address_split(address, len, scheme, rest);
+}
+
 static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status last)
 {
 	struct tofu_dial *d = c->dial;
+	char rest[TOFU_ADDRESS_MAX + 1];
 
+	find_called(c, rest);
 	while (d->at < d->count) {
 		size_t left = d->count - d->at;
 		unsigned want = TOFU_WRITABLE;
 
-		last = c->transport->connect_start(&c->link, &d->addresses[d->at], &want);
+		last = c->transport->connect_start(c->transport, &c->link, rest, &d->addresses[d->at], &want);
 		if (last == TOFU_OK) {
 			connected(r, c);
 			return;
@@ -177,7 +190,7 @@ void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
 	enum tofu_status status;
 
 	c->receive_want = TOFU_WRITABLE;
-	status = c->transport->connect_finish(&c->link, &c->receive_want);
+	status = c->transport->connect_finish(c->transport, &c->link, &c->receive_want);
 	if (status == TOFU_OK) {
 		connected(r, c);
 	} else if (status == TOFU_WOULD_BLOCK) {
@@ -204,7 +217,7 @@ static enum tofu_status welcome(struct tofu_reactor *r, struct tofu_chan *c)
 	uint64_t id = m->header.id;
 	enum tofu_status status;
 
-	status = c->transport->local_address(&c->link, address, sizeof address);
+	status = c->transport->local_address(c->transport, &c->link, address, sizeof address);
 	if (status == TOFU_OK)
 		status = tofu_msg_listen_on(m, address);
 	if (status != TOFU_OK)
@@ -226,7 +239,7 @@ static enum tofu_status listen_first(struct tofu_reactor *r, struct tofu_chan *c
 	enum tofu_status status = TOFU_LISTEN_FAILED;
 
 	while (d->at < d->count) {
-		status = c->transport->listen(&c->link, &d->addresses[d->at]);
+		status = c->transport->listen(c->transport, &c->link, &d->addresses[d->at]);
 		if (status == TOFU_OK || status == TOFU_WOULD_BLOCK)
 			break;
 		next_address(r, c);
@@ -377,6 +390,7 @@ static enum tofu_status ask(struct tofu_reactor *r, struct tofu_chan *c, enum to
 	l->channel = c;
 	l->purpose = purpose;
 	l->transport = c->transport;
+	tofu_transport_hold(l->transport);
 	memcpy(l->rest, rest, size);
 	status = tofu_resolver_ask(r->engine->resolver, l);
 	if (status == TOFU_OK)
@@ -405,7 +419,7 @@ static enum tofu_status resolve(struct tofu_reactor *r, struct tofu_chan *c, con
 	c->transport = tofu_engine_transport(r->engine, scheme);
 	if (c->transport == NULL)
 		return TOFU_INVALID_ADDRESS;
-	status = c->transport->resolve(rest, purpose, 0, found, TOFU_ADDRESSES_MAX, &count);
+	status = c->transport->resolve(c->transport, rest, purpose, 0, found, TOFU_ADDRESSES_MAX, &count);
 	if (status == TOFU_WOULD_BLOCK)
 		return ask(r, c, purpose, rest);
 	if (status != TOFU_OK)
@@ -485,12 +499,12 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	if (c->farewell == NULL)
 		status = TOFU_LIMIT_REACHED;
 	else
-		status = listener->transport->accept(link, &c->link);
+		status = listener->transport->accept(listener->transport, link, &c->link);
 	if (status == TOFU_OK && add_to_poller(r, c, listener->number) != TOFU_OK)
 		status = TOFU_LIMIT_REACHED; /* this one is lost, the others stay where they are */
 	if (status != TOFU_OK) {
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
-			listener->transport->close(&c->link, TOFU_CLOSE_ORDERLY);
+			listener->transport->close(listener->transport, &c->link, TOFU_CLOSE_ORDERLY);
 		tofu_msg_put(&c->farewell);
 		tofu_registry_return(reg, c);
 		return status;

@@ -12,66 +12,12 @@
 #include <string.h>
 
 #include "reactor/group.h"
-
-static bool fill_in(uint32_t *field, uint32_t otherwise, uint32_t most)
-{
-	if (*field == 0)
-		*field = otherwise;
-	return *field <= most;
-}
-
-/* Does a newer program's longer struct say anything beyond ours? */
-static bool says_more(const struct tofu_options *from)
-{
-	const unsigned char *bytes = (const unsigned char *)from;
-
-	for (size_t i = sizeof *from; i < from->size; i++)
-		if (bytes[i] != 0)
-			return true;
-	return false;
-}
-
-/* Every default in place; an older, shorter struct is zero beyond its end, that is, default. */
-static enum tofu_status effective_options(const struct tofu_options *from, struct tofu_options *o)
-{
-	bool valid;
-
-	memset(o, 0, sizeof *o);
-	if (from != NULL) {
-		if (from->size < sizeof from->size)
-			return TOFU_NOT_ALLOWED;
-		if (says_more(from))
-			return TOFU_NOT_SUPPORTED;
-		memcpy(o, from, from->size < sizeof *o ? from->size : sizeof *o);
-	}
-	o->size = sizeof *o;
-	valid = o->io == TOFU_IO_THREAD || o->io == TOFU_IO_CALLER || o->io == TOFU_IO_THREAD_ONLY;
-	valid = fill_in(&o->pool_initial, 1024, 1u << 20) && valid;
-	valid = fill_in(&o->pool_max, 4096, 1u << 20) && valid;
-	valid = fill_in(&o->max_channels, TOFU_CHANNEL_MAX, TOFU_CHANNEL_MAX) && valid;
-	valid = fill_in(&o->send_queue_max, 1024, TOFU_GATE_MESSAGES_MAX) && valid;
-	valid = fill_in(&o->handshake_timeout_ms, 10000, UINT32_MAX) && valid;
-	valid = fill_in(&o->channel_share_percent, 100, 100000) && valid;
-	valid = fill_in(&o->bye_timeout_ms, o->handshake_timeout_ms, UINT32_MAX) && valid;
-	if (o->send_queue_max_bytes == 0)
-		o->send_queue_max_bytes = 8u << 20;
-	valid = o->send_queue_max_bytes <= TOFU_GATE_BYTES_MAX && valid;
-	if (o->pool_max < o->pool_initial)
-		o->pool_max = o->pool_initial;
-	return valid ? TOFU_OK : TOFU_NOT_ALLOWED;
-}
+#include "reactor/options.h"
+#include "reactor/transport.h"
 
 const char *tofu_version(void)
 {
 	return PACKAGE_VERSION;
-}
-
-void tofu_options_init(struct tofu_options *options, size_t size)
-{
-	if (options == NULL || size < sizeof options->size)
-		return;
-	memset(options, 0, size);
-	options->size = size;
 }
 
 void tofu_engine_wake(struct tofu_engine *e)
@@ -108,7 +54,7 @@ static enum tofu_status init_lock(struct tofu_engine *e)
 
 static enum tofu_status init(struct tofu_engine *e, const struct tofu_options *options)
 {
-	enum tofu_status status = effective_options(options, &e->options);
+	enum tofu_status status = tofu_options_effective(options, &e->options);
 	struct tofu_options *o = &e->options;
 
 	if (status != TOFU_OK)
@@ -205,56 +151,12 @@ void tofu_engine_destroy(tofu_engine *e)
 	part_groups(e);
 	tofu_pool_destroy(e->pool); /* first: a message that comes back meanwhile wakes the reactor's poller */
 	tofu_reactor_fini(&e->reactor);
+	tofu_engine_release_transports(e);
 	tofu_registry_fini(&e->registry);
 	if (e->has_lock)
 		tofu_mutex_fini(&e->lock);
 	free(e);
 	tofu_plat_release();
-}
-
-static bool usable(const struct tofu_transport *t)
-{
-	return t->scheme != NULL && tofu_address_is_scheme(t->scheme) && t->resolve != NULL && t->listen != NULL &&
-	       t->accept != NULL && t->connect_start != NULL && t->connect_finish != NULL && t->send != NULL &&
-	       t->receive != NULL && t->shutdown != NULL && t->close != NULL && t->local_address != NULL;
-}
-
-const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme)
-{
-	size_t count = atomic_load_explicit(&e->transport_count, memory_order_acquire);
-
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(e->transports[i]->scheme, scheme) == 0)
-			return e->transports[i];
-	return NULL;
-}
-
-enum tofu_status tofu_engine_register(tofu_engine *e, const struct tofu_transport *transport)
-{
-	enum tofu_status status = TOFU_OK;
-	size_t count;
-
-	if (e == NULL || transport == NULL || tofu_engine_inert(e))
-		return TOFU_NOT_ALLOWED;
-	if (transport->abi != TOFU_TRANSPORT_ABI)
-		return TOFU_NOT_SUPPORTED;
-	if (!usable(transport))
-		return TOFU_NOT_ALLOWED;
-	tofu_mutex_lock(&e->lock);
-	count = atomic_load(&e->transport_count);
-	if (atomic_load(&e->stopping)) {
-		status = TOFU_SHUTDOWN_STARTED;
-	} else if (tofu_engine_transport(e, transport->scheme) != NULL) {
-		status = TOFU_NOT_ALLOWED;
-	} else if (count == TOFU_TRANSPORTS_MAX) {
-		status = TOFU_LIMIT_REACHED;
-	} else {
-		tofu_plat_keep_loaded((const void *)(uintptr_t)transport->resolve);
-		e->transports[count] = transport;
-		atomic_store_explicit(&e->transport_count, count + 1, memory_order_release);
-	}
-	tofu_mutex_unlock(&e->lock);
-	return status;
 }
 
 enum tofu_status tofu_msg_get(tofu_engine *e, enum tofu_alloc from, tofu_msg **out)

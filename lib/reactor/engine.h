@@ -53,7 +53,5 @@ void tofu_engine_wake(struct tofu_engine *e);
 void tofu_engine_refilled(struct tofu_engine *e);
 /** Any thread: the last word on a number was received, or nobody will receive it. */
 void tofu_engine_release_number(struct tofu_engine *e, uint16_t number);
-/** The transport of a scheme, or NULL. Any thread. */
-const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme);
 
 #endif

@@ -52,7 +52,7 @@ enum tofu_status tofu_legs_listen(struct tofu_chan *c, const struct tofu_sockadd
 	if (links != NULL && add_legs(c, count - 1)) {
 		for (size_t i = 0; i < count; i++)
 			links[i].handle = TOFU_NO_SOCKET;
-		status = c->transport->listen_all(links, at, count, &opened);
+		status = c->transport->listen_all(c->transport, links, at, count, &opened);
 	}
 	if (status == TOFU_OK) {
 		struct tofu_leg *leg = c->legs;
@@ -100,7 +100,7 @@ void tofu_legs_drop(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close
 			tofu_poller_remove(r->poller, &leg->poll);
 		leg->watched = false;
 		if (is_open(leg))
-			c->transport->close(&leg->link, how);
+			c->transport->close(c->transport, &leg->link, how);
 		c->legs = leg->next;
 		leg->next = r->closed_legs;
 		r->closed_legs = leg;

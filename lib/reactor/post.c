@@ -12,6 +12,7 @@
 #include "message/pool.h"
 #include "reactor/engine.h"
 #include "reactor/group.h"
+#include "reactor/transport.h"
 
 /* Ids of the process: sequential, never 0. */
 static _Atomic uint64_t last_id;
@@ -92,7 +93,7 @@ static enum tofu_status complete(struct tofu_engine *e, struct tofu_msg *m, char
 	if (t == NULL || t->complete == NULL)
 		return TOFU_OK;
 	n = snprintf(full, sizeof full, "%s|", scheme);
-	status = t->complete(rest, m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT,
+	status = t->complete(t, rest, m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT,
 	                     full + n, sizeof full - (size_t)n);
 	if (status != TOFU_OK || full[n] == '\0')
 		return status;

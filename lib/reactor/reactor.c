@@ -804,7 +804,7 @@ static void discard(void *context, struct tofu_chan *c)
 	if (c->watched && !inert)
 		tofu_poller_remove(r->poller, &c->poll);
 	if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
-		c->transport->close(&c->link, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
+		c->transport->close(c->transport, &c->link, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
 	tofu_msg_put(&c->welcome);
 	tofu_msg_put(&c->farewell);
 	tofu_msg_put(&c->hello);

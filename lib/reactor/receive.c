@@ -500,7 +500,7 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	iov[count++] = (struct tofu_iov){ b->bytes, behind };
 	*room = direct + behind;
 	c->receive_want = TOFU_READABLE;
-	status = c->transport->receive(&c->link, iov, count, &done, &c->receive_want);
+	status = c->transport->receive(c->transport, &c->link, iov, count, &done, &c->receive_want);
 	tofu_count(&r->counters.receives, 1);
 	if (status != TOFU_OK)
 		return status;
@@ -533,7 +533,7 @@ static void ask_on(struct tofu_chan *c, size_t got)
 	if ((m == NULL && c->head_len == 0) || c->transport->acknowledge == NULL)
 		return;
 	if (before_body || got < TOFU_SEGMENT)
-		c->transport->acknowledge(&c->link);
+		c->transport->acknowledge(c->transport, &c->link);
 }
 
 /* Read once, and cut. True: all came that there was room for, and there may be more. */

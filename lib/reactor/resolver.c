@@ -18,6 +18,7 @@
 
 #include "platform/platform.h"
 #include "reactor/engine.h"
+#include "reactor/transport.h"
 
 enum {
 	LOOKUPS_MAX = 72,
@@ -50,6 +51,7 @@ struct tofu_resolver {
 
 void tofu_lookup_free(struct tofu_lookup *l)
 {
+	tofu_transport_release(l->transport);
 	free(l->dial);
 	free(l);
 }
@@ -121,7 +123,7 @@ static void look_up(struct tofu_lookup *l)
 	struct tofu_sockaddr found[TOFU_ADDRESSES_MAX];
 	size_t count = 0;
 
-	l->status = l->transport->resolve(l->rest, l->purpose, 1, found, TOFU_ADDRESSES_MAX, &count);
+	l->status = l->transport->resolve(l->transport, l->rest, l->purpose, 1, found, TOFU_ADDRESSES_MAX, &count);
 	if (l->status == TOFU_OK && count == 0)
 		l->status = TOFU_HOST_NOT_FOUND;
 	if (l->status == TOFU_WOULD_BLOCK) /* not an answer here */
@@ -150,7 +152,9 @@ static void find_answer(struct tofu_resolver *res, struct worker *w, struct tofu
 	tofu_list_remove(&l->of_resolver);
 	res->running -= l->state == TOFU_LOOKUP_RUNNING;
 	if (l->state == TOFU_LOOKUP_FORGOTTEN || res->engine == NULL) {
+		tofu_mutex_unlock(&res->lock); /* with it an instance of a transport may end, which is somebody's code */
 		tofu_lookup_free(l);
+		tofu_mutex_lock(&res->lock);
 		return;
 	}
 	l->state = TOFU_LOOKUP_ANSWERED;

@@ -111,7 +111,7 @@ void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
 	if (c->fin_sent || c->state != TOFU_CHAN_LINGERING || !tofu_session_may_shut_down(&c->session))
 		return;
 	c->send_want = TOFU_WRITABLE;
-	status = c->transport->shutdown(&c->link, &c->send_want);
+	status = c->transport->shutdown(c->transport, &c->link, &c->send_want);
 	if (tofu_chan_again(r, c, status, &c->send_want))
 		return;
 	c->send_want = 0;
@@ -189,7 +189,7 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 			return;
 		}
 		gather_frames(&g, r->staging, c);
-		status = c->transport->send(&c->link, g.iov, g.count, &done, &want);
+		status = c->transport->send(c->transport, &c->link, g.iov, g.count, &done, &want);
 		tofu_count(&r->counters.sends, 1);
 		if (status == TOFU_OK) {
 			account(r, c, done);

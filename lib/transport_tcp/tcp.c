@@ -18,6 +18,11 @@ enum { HOST_MAX = 255 };
 
 enum { PORTS_TRIED = 32 };
 
+/* The config of an instance. That of tofu_tcp() is NULL: every default. */
+struct config {
+	struct tofu_listen_options listen;
+};
+
 /* Decimal digits and nothing else: no sign, no space, no octal. */
 static int parse_port(const char *text, uint16_t *out)
 {
@@ -68,8 +73,8 @@ static void add_ipv4_of_every_interface(uint16_t port, struct tofu_sockaddr *out
 		*count = 2;
 }
 
-static enum tofu_status tcp_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
-                                    struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status tcp_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                    int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	char host[HOST_MAX + 1];
 	const char *bar = strchr(rest, '|');
@@ -88,13 +93,16 @@ static enum tofu_status tcp_resolve(const char *rest, enum tofu_purpose purpose,
 	return st;
 }
 
-static enum tofu_status tcp_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
+static enum tofu_status tcp_listen(const struct tofu_transport *t, struct tofu_link *listener,
+                                   const struct tofu_sockaddr *at)
 {
+	const struct config *config = t->config;
+
 	listener->handle = TOFU_NO_SOCKET;
-	return tofu_socket_listen(at, &listener->handle);
+	return tofu_socket_listen_with(at, config != NULL ? &config->listen : NULL, &listener->handle);
 }
 
-static void tcp_close(struct tofu_link *link, enum tofu_close how)
+static void tcp_close(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
 {
 	tofu_socket_close(link->handle, how);
 	link->handle = TOFU_NO_SOCKET;
@@ -109,8 +117,8 @@ static int port_of(const struct tofu_sockaddr *address)
 }
 
 /* Where the system chooses the port, it is the first socket's. */
-static enum tofu_status listen_beside(const struct tofu_link *first, struct tofu_link *listener,
-                                      const struct tofu_sockaddr *at)
+static enum tofu_status listen_beside(const struct tofu_transport *t, const struct tofu_link *first,
+                                      struct tofu_link *listener, const struct tofu_sockaddr *at)
 {
 	char host[HOST_MAX + 1];
 	struct tofu_sockaddr chosen, same;
@@ -119,21 +127,21 @@ static enum tofu_status listen_beside(const struct tofu_link *first, struct tofu
 	size_t count;
 
 	if (port_of(at) != 0)
-		return tcp_listen(listener, at);
+		return tcp_listen(t, listener, at);
 	st = tofu_socket_local(first->handle, &chosen);
 	if (st == TOFU_OK)
 		st = tofu_sockaddr_inet_text(at, host, sizeof host, &port);
 	if (st == TOFU_OK)
 		st = tofu_sockaddr_inet(host, (uint16_t)port_of(&chosen), 0, &same, 1, &count);
-	return st == TOFU_OK ? tcp_listen(listener, &same) : st;
+	return st == TOFU_OK ? tcp_listen(t, listener, &same) : st;
 }
 
 /*
  * An address that is not of this host, or of a family that it has switched off, is left out: nobody else can have it either.
  * Whatever else is in the way ends all of it.
  */
-static enum tofu_status listen_at_each(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
-                                       size_t *opened)
+static enum tofu_status listen_at_each(const struct tofu_transport *t, struct tofu_link *listeners,
+                                       const struct tofu_sockaddr *at, size_t count, size_t *opened)
 {
 	enum tofu_status st, missing = TOFU_LISTEN_FAILED;
 
@@ -141,14 +149,14 @@ static enum tofu_status listen_at_each(struct tofu_link *listeners, const struct
 	for (size_t i = 0; i < count; i++) {
 		struct tofu_link *next = &listeners[*opened];
 
-		st = *opened == 0 ? tcp_listen(next, &at[i]) : listen_beside(&listeners[0], next, &at[i]);
+		st = *opened == 0 ? tcp_listen(t, next, &at[i]) : listen_beside(t, &listeners[0], next, &at[i]);
 		if (st == TOFU_OK) {
 			++*opened;
 		} else if (st == TOFU_LISTEN_FAILED || st == TOFU_NOT_SUPPORTED) {
 			missing = st;
 		} else {
 			while (*opened > 0)
-				tcp_close(&listeners[--*opened], TOFU_CLOSE_ORDERLY);
+				tcp_close(t, &listeners[--*opened], TOFU_CLOSE_ORDERLY);
 			return st;
 		}
 	}
@@ -159,13 +167,13 @@ static enum tofu_status listen_at_each(struct tofu_link *listeners, const struct
  * A port that was chosen for one address may be another's at the next one: there are others. If not, it is no address that is in
  * use: there are no more ports, as for one address (tofu_socket_listen()).
  */
-static enum tofu_status tcp_listen_all(struct tofu_link *listeners, const struct tofu_sockaddr *at, size_t count,
-                                       size_t *opened)
+static enum tofu_status tcp_listen_all(const struct tofu_transport *t, struct tofu_link *listeners,
+                                       const struct tofu_sockaddr *at, size_t count, size_t *opened)
 {
 	enum tofu_status st = TOFU_ADDRESS_IN_USE;
 
 	for (int i = 0; i < PORTS_TRIED && st == TOFU_ADDRESS_IN_USE; i++) {
-		st = listen_at_each(listeners, at, count, opened);
+		st = listen_at_each(t, listeners, at, count, opened);
 		if (port_of(&at[0]) != 0)
 			return st;
 	}
@@ -173,7 +181,7 @@ static enum tofu_status tcp_listen_all(struct tofu_link *listeners, const struct
 }
 
 /* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
-static enum tofu_status tcp_accept(struct tofu_link *listener, struct tofu_link *link)
+static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
 	enum tofu_status st;
 
@@ -181,13 +189,14 @@ static enum tofu_status tcp_accept(struct tofu_link *listener, struct tofu_link 
 	while ((st = tofu_socket_accept(listener->handle, &link->handle)) == TOFU_OK) {
 		if (tofu_socket_nodelay(link->handle) == TOFU_OK)
 			break;
-		tcp_close(link, TOFU_CLOSE_ABORT);
+		tcp_close(t, link, TOFU_CLOSE_ABORT);
 	}
 	return st;
 }
 
 /* The option is set before the connection stands: nothing can be sent without it. */
-static enum tofu_status tcp_connect_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status tcp_connect_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                          const struct tofu_sockaddr *to, unsigned *want)
 {
 	enum tofu_status st, option;
 
@@ -200,38 +209,39 @@ static enum tofu_status tcp_connect_start(struct tofu_link *link, const struct t
 	return option == TOFU_OK ? st : option;
 }
 
-static enum tofu_status tcp_connect_finish(struct tofu_link *link, unsigned *want)
+static enum tofu_status tcp_connect_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_connect_result(link->handle);
 }
 
-static enum tofu_status tcp_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                 unsigned *want)
+static enum tofu_status tcp_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                 size_t count, size_t *done, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_send(link->handle, iov, count, done);
 }
 
-static enum tofu_status tcp_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                    unsigned *want)
+static enum tofu_status tcp_receive(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                    size_t count, size_t *done, unsigned *want)
 {
 	*want = TOFU_READABLE;
 	return tofu_socket_receive(link->handle, iov, count, done);
 }
 
-static void tcp_acknowledge(struct tofu_link *link)
+static void tcp_acknowledge(const struct tofu_transport *t, struct tofu_link *link)
 {
 	tofu_socket_acknowledge(link->handle);
 }
 
-static enum tofu_status tcp_shutdown(struct tofu_link *link, unsigned *want)
+static enum tofu_status tcp_shutdown(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_shutdown(link->handle);
 }
 
-static enum tofu_status write_address(const struct tofu_sockaddr *address, char *out, size_t capacity)
+static enum tofu_status write_address(const struct tofu_transport *t, const struct tofu_sockaddr *address, char *out,
+                                      size_t capacity)
 {
 	char host[HOST_MAX + 1];
 	uint16_t port;
@@ -240,45 +250,74 @@ static enum tofu_status write_address(const struct tofu_sockaddr *address, char 
 
 	if (st != TOFU_OK)
 		return st;
-	len = snprintf(out, capacity, "tcp|%s|%u", host, (unsigned)port);
+	len = snprintf(out, capacity, "%s|%s|%u", t->scheme, host, (unsigned)port);
 	return len >= 0 && (size_t)len < capacity ? TOFU_OK : TOFU_INVALID_ADDRESS;
 }
 
-static enum tofu_status tcp_local_address(const struct tofu_link *link, char *out, size_t capacity)
+static enum tofu_status tcp_local_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+                                          size_t capacity)
 {
 	struct tofu_sockaddr address;
 	enum tofu_status st = tofu_socket_local(link->handle, &address);
 
-	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
 
-static enum tofu_status tcp_peer_address(const struct tofu_link *link, char *out, size_t capacity)
+static enum tofu_status tcp_peer_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+                                         size_t capacity)
 {
 	struct tofu_sockaddr address;
 	enum tofu_status st = tofu_socket_peer(link->handle, &address);
 
-	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
+
+static const struct tofu_transport plain = {
+	.abi = TOFU_TRANSPORT_ABI,
+	.scheme = "tcp",
+	.resolve = tcp_resolve,
+	.listen = tcp_listen,
+	.accept = tcp_accept,
+	.connect_start = tcp_connect_start,
+	.connect_finish = tcp_connect_finish,
+	.send = tcp_send,
+	.receive = tcp_receive,
+	.shutdown = tcp_shutdown,
+	.close = tcp_close,
+	.local_address = tcp_local_address,
+	.peer_address = tcp_peer_address,
+	.listen_all = tcp_listen_all,
+	.acknowledge = tcp_acknowledge,
+};
 
 const struct tofu_transport *tofu_tcp(void)
 {
-	static const struct tofu_transport tcp = {
-		.abi = TOFU_TRANSPORT_ABI,
-		.scheme = "tcp",
-		.resolve = tcp_resolve,
-		.listen = tcp_listen,
-		.accept = tcp_accept,
-		.connect_start = tcp_connect_start,
-		.connect_finish = tcp_connect_finish,
-		.send = tcp_send,
-		.receive = tcp_receive,
-		.shutdown = tcp_shutdown,
-		.close = tcp_close,
-		.local_address = tcp_local_address,
-		.peer_address = tcp_peer_address,
-		.listen_all = tcp_listen_all,
-		.acknowledge = tcp_acknowledge,
-	};
+	return &plain;
+}
 
-	return &tcp;
+void tofu_tcp_options_init(struct tofu_tcp_options *options, size_t size)
+{
+	tofu_options_begin(options, size);
+}
+
+enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct tofu_transport **out)
+{
+	struct tofu_tcp_options o;
+	struct config *config;
+	enum tofu_status st;
+
+	if (out == NULL)
+		return TOFU_NOT_ALLOWED;
+	*out = NULL;
+	st = tofu_options_take(options, &o, sizeof o);
+	if (st == TOFU_OK)
+		st = tofu_transport_create(&plain, o.scheme, sizeof *config, NULL, out);
+	if (st != TOFU_OK)
+		return st;
+	config = (*out)->config;
+	tofu_listen_options_init(&config->listen, sizeof config->listen);
+	config->listen.backlog = o.backlog;
+	config->listen.share_port = o.share_port;
+	config->listen.only_ipv6 = o.only_ipv6;
+	return TOFU_OK;
 }

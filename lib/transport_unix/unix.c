@@ -27,6 +27,11 @@ enum {
 	REPLACE_TRIES = 8 /* stale files that others keep putting back */
 };
 
+/* The config of an instance. That of tofu_unix() is NULL: every default. */
+struct config {
+	struct tofu_listen_options listen;
+};
+
 /* The file of a listener: link->state. */
 struct socket_file {
 	struct tofu_socket_file_id id;
@@ -54,7 +59,8 @@ static struct socket_file *file_create(const char *path)
 }
 
 /* An empty path to listen on is one in the temporary directory. */
-static enum tofu_status unix_complete(const char *rest, enum tofu_purpose purpose, char *out, size_t capacity)
+static enum tofu_status unix_complete(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                      char *out, size_t capacity)
 {
 	enum tofu_status st = TOFU_PATH_TOO_LONG;
 	struct tofu_sockaddr address;
@@ -70,13 +76,11 @@ static enum tofu_status unix_complete(const char *rest, enum tofu_purpose purpos
 	return st;
 }
 
-static enum tofu_status unix_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
-                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status unix_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	enum tofu_status st;
 
-	(void)may_block; /* nothing to look up */
-	(void)purpose;
 	*count = 0;
 	if (capacity == 0 || tofu_socket_file_remote(rest))
 		return TOFU_INVALID_ADDRESS;
@@ -148,17 +152,26 @@ static enum tofu_status remove_stale(const struct tofu_sockaddr *at, struct sock
 	return judge_aside(file, path);
 }
 
+static enum tofu_status open_listener(const struct tofu_transport *t, struct tofu_link *listener,
+                                      const struct tofu_sockaddr *at)
+{
+	const struct config *config = t->config;
+
+	return tofu_socket_listen_with(at, config != NULL ? &config->listen : NULL, &listener->handle);
+}
+
 /* Listen and learn which file that made. */
-static enum tofu_status listen_at(struct tofu_link *listener, const struct tofu_sockaddr *at, struct socket_file *file)
+static enum tofu_status listen_at(const struct tofu_transport *t, struct tofu_link *listener,
+                                  const struct tofu_sockaddr *at, struct socket_file *file)
 {
 	const bool resumed = file->probe != TOFU_NO_SOCKET;
-	enum tofu_status st = resumed ? TOFU_ADDRESS_IN_USE : tofu_socket_listen(at, &listener->handle);
+	enum tofu_status st = resumed ? TOFU_ADDRESS_IN_USE : open_listener(t, listener, at);
 
 	for (int tries = 0; st == TOFU_ADDRESS_IN_USE && tries < REPLACE_TRIES; tries++) {
 		st = remove_stale(at, file);
 		if (st != TOFU_OK)
 			return st;
-		st = tofu_socket_listen(at, &listener->handle);
+		st = open_listener(t, listener, at);
 	}
 	if (st != TOFU_OK)
 		return st;
@@ -193,7 +206,8 @@ static void file_destroy(struct socket_file *file)
 	free(file);
 }
 
-static enum tofu_status unix_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
+static enum tofu_status unix_listen(const struct tofu_transport *t, struct tofu_link *listener,
+                                    const struct tofu_sockaddr *at)
 {
 	const char *path = tofu_sockaddr_unix_path(at);
 	struct socket_file *file = listener->state;
@@ -208,7 +222,7 @@ static enum tofu_status unix_listen(struct tofu_link *listener, const struct tof
 	}
 	listener->state = file;
 	if (st == TOFU_OK)
-		st = listen_at(listener, at, file);
+		st = listen_at(t, listener, at, file);
 	if (st == TOFU_WOULD_BLOCK)
 		return st;
 	listen_ended(file, path);
@@ -222,7 +236,7 @@ static enum tofu_status unix_listen(struct tofu_link *listener, const struct tof
 /* First the file, then the socket. While the socket lives nobody takes its file for stale, and the system does not give
  * the file's number to another one: what is compared and what is removed are the same. Should the system keep the file for
  * as long as the socket lives, it goes after it. */
-static void unix_close(struct tofu_link *link, enum tofu_close how)
+static void unix_close(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
 {
 	struct socket_file *file = link->state;
 	bool removed = true;
@@ -241,13 +255,14 @@ static void unix_close(struct tofu_link *link, enum tofu_close how)
 	link->handle = TOFU_NO_SOCKET;
 }
 
-static enum tofu_status unix_accept(struct tofu_link *listener, struct tofu_link *link)
+static enum tofu_status unix_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
 	link->handle = TOFU_NO_SOCKET;
 	return tofu_socket_accept(listener->handle, &link->handle);
 }
 
-static enum tofu_status unix_connect_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status unix_connect_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                           const struct tofu_sockaddr *to, unsigned *want)
 {
 	enum tofu_status st = tofu_socket_connect(to, &link->handle);
 
@@ -264,74 +279,105 @@ static enum tofu_status unix_connect_start(struct tofu_link *link, const struct 
 	return st;
 }
 
-static enum tofu_status unix_connect_finish(struct tofu_link *link, unsigned *want)
+static enum tofu_status unix_connect_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_connect_result(link->handle);
 }
 
-static enum tofu_status unix_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                  unsigned *want)
+static enum tofu_status unix_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                  size_t count, size_t *done, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_send(link->handle, iov, count, done);
 }
 
-static enum tofu_status unix_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                     unsigned *want)
+static enum tofu_status unix_receive(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                     size_t count, size_t *done, unsigned *want)
 {
 	*want = TOFU_READABLE;
 	return tofu_socket_receive(link->handle, iov, count, done);
 }
 
-static enum tofu_status unix_shutdown(struct tofu_link *link, unsigned *want)
+static enum tofu_status unix_shutdown(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_shutdown(link->handle);
 }
 
 /* An end without a name has an empty path: connecting sockets are not bound. */
-static enum tofu_status write_address(const struct tofu_sockaddr *address, char *out, size_t capacity)
+static enum tofu_status write_address(const struct tofu_transport *t, const struct tofu_sockaddr *address, char *out,
+                                      size_t capacity)
 {
-	int len = snprintf(out, capacity, "uds|%s", tofu_sockaddr_unix_path(address));
+	int len = snprintf(out, capacity, "%s|%s", t->scheme, tofu_sockaddr_unix_path(address));
 
 	return len >= 0 && (size_t)len < capacity ? TOFU_OK : TOFU_INVALID_ADDRESS;
 }
 
-static enum tofu_status unix_local_address(const struct tofu_link *link, char *out, size_t capacity)
+static enum tofu_status unix_local_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+                                           size_t capacity)
 {
 	struct tofu_sockaddr address;
 	enum tofu_status st = tofu_socket_local(link->handle, &address);
 
-	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
 
-static enum tofu_status unix_peer_address(const struct tofu_link *link, char *out, size_t capacity)
+static enum tofu_status unix_peer_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+                                          size_t capacity)
 {
 	struct tofu_sockaddr address;
 	enum tofu_status st = tofu_socket_peer(link->handle, &address);
 
-	return st == TOFU_OK ? write_address(&address, out, capacity) : st;
+	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
+
+static const struct tofu_transport plain = {
+	.abi = TOFU_TRANSPORT_ABI,
+	.scheme = "uds",
+	.resolve = unix_resolve,
+	.listen = unix_listen,
+	.accept = unix_accept,
+	.connect_start = unix_connect_start,
+	.connect_finish = unix_connect_finish,
+	.send = unix_send,
+	.receive = unix_receive,
+	.shutdown = unix_shutdown,
+	.close = unix_close,
+	.local_address = unix_local_address,
+	.peer_address = unix_peer_address,
+	.complete = unix_complete,
+};
 
 const struct tofu_transport *tofu_unix(void)
 {
-	static const struct tofu_transport transport = {
-		.abi = TOFU_TRANSPORT_ABI,
-		.scheme = "uds",
-		.resolve = unix_resolve,
-		.listen = unix_listen,
-		.accept = unix_accept,
-		.connect_start = unix_connect_start,
-		.connect_finish = unix_connect_finish,
-		.send = unix_send,
-		.receive = unix_receive,
-		.shutdown = unix_shutdown,
-		.close = unix_close,
-		.local_address = unix_local_address,
-		.peer_address = unix_peer_address,
-		.complete = unix_complete,
-	};
+	return &plain;
+}
 
-	return &transport;
+void tofu_unix_options_init(struct tofu_unix_options *options, size_t size)
+{
+	tofu_options_begin(options, size);
+}
+
+enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struct tofu_transport **out)
+{
+	struct tofu_unix_options o;
+	struct config *config;
+	enum tofu_status st;
+
+	if (out == NULL)
+		return TOFU_NOT_ALLOWED;
+	*out = NULL;
+	st = tofu_options_take(options, &o, sizeof o);
+	if (st == TOFU_OK && (o.mode & ~0777u) != 0)
+		st = TOFU_NOT_ALLOWED;
+	if (st == TOFU_OK)
+		st = tofu_transport_create(&plain, o.scheme, sizeof *config, NULL, out);
+	if (st != TOFU_OK)
+		return st;
+	config = (*out)->config;
+	tofu_listen_options_init(&config->listen, sizeof config->listen);
+	config->listen.backlog = o.backlog;
+	config->listen.mode = o.mode;
+	return TOFU_OK;
 }

@@ -13,11 +13,25 @@
 
 #include "steps.h"
 
-static struct tofu_transport *copy_of(struct tofu_transport table[OVER_NR], int transport, const char *scheme)
+struct fake {
+	struct tofu_transport table;
+	const struct tofu_transport *real;
+};
+
+static struct tofu_transport *copy_of(struct fake fakes[OVER_NR], int transport, const char *scheme)
 {
-	table[transport] = *over_transport(transport);
-	table[transport].scheme = scheme;
-	return &table[transport];
+	struct fake *fake = &fakes[transport];
+
+	fake->real = over_transport(transport);
+	fake->table = *fake->real;
+	fake->table.scheme = scheme;
+	return &fake->table;
+}
+
+/* Of a fake, whose table comes first. */
+static const struct tofu_transport *real(const struct tofu_transport *t)
+{
+	return ((const struct fake *)(const void *)t)->real;
 }
 
 /* slow: resolve waits. It uses no lock of the library's, since it may outlast every engine. */
@@ -51,28 +65,20 @@ static enum tofu_status slow_wait(int may_block)
 	return TOFU_OK;
 }
 
-static enum tofu_status slow_resolve_tcp(const char *rest, enum tofu_purpose purpose, int may_block,
-                                         struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status slow_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	enum tofu_status st = slow_wait(may_block);
 
-	return st == TOFU_OK ? over_transport(OVER_TCP)->resolve(rest, purpose, may_block, out, capacity, count) : st;
-}
-
-static enum tofu_status slow_resolve_uds(const char *rest, enum tofu_purpose purpose, int may_block,
-                                         struct tofu_sockaddr *out, size_t capacity, size_t *count)
-{
-	enum tofu_status st = slow_wait(may_block);
-
-	return st == TOFU_OK ? over_transport(OVER_UDS)->resolve(rest, purpose, may_block, out, capacity, count) : st;
+	return st == TOFU_OK ? real(t)->resolve(real(t), rest, purpose, may_block, out, capacity, count) : st;
 }
 
 const struct tofu_transport *fake_slow(int transport)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, transport, "slow");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, transport, "slow");
 
-	fake->resolve = transport == OVER_TCP ? slow_resolve_tcp : slow_resolve_uds;
+	fake->resolve = slow_resolve;
 	return fake;
 }
 
@@ -84,36 +90,31 @@ static enum tofu_status stuck_at(enum tofu_status st, unsigned *want)
 	return st == TOFU_OK ? TOFU_WOULD_BLOCK : st;
 }
 
-static enum tofu_status stuck_start_tcp(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status stuck_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                    const struct tofu_sockaddr *to, unsigned *want)
 {
-	return stuck_at(over_transport(OVER_TCP)->connect_start(link, to, want), want);
+	return stuck_at(real(t)->connect_start(real(t), link, rest, to, want), want);
 }
 
-static enum tofu_status stuck_start_uds(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status stuck_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
-	return stuck_at(over_transport(OVER_UDS)->connect_start(link, to, want), want);
-}
-
-static enum tofu_status stuck_finish(struct tofu_link *link, unsigned *want)
-{
-	(void)link;
 	return stuck_at(TOFU_OK, want);
 }
 
 const struct tofu_transport *fake_stuck(int transport)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, transport, "stuck");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, transport, "stuck");
 
-	fake->connect_start = transport == OVER_TCP ? stuck_start_tcp : stuck_start_uds;
+	fake->connect_start = stuck_start;
 	fake->connect_finish = stuck_finish;
 	return fake;
 }
 
 /* many: a list of addresses */
 
-static enum tofu_status many_resolve(int transport, const char *rest, enum tofu_purpose purpose, int may_block,
-                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status many_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	char one[512];
 
@@ -122,7 +123,7 @@ static enum tofu_status many_resolve(int transport, const char *rest, enum tofu_
 		enum tofu_status st;
 
 		snprintf(one, sizeof one, "%.*s", (int)len, rest);
-		st = over_transport(transport)->resolve(one, purpose, may_block, out + *count, capacity - *count, &got);
+		st = real(t)->resolve(real(t), one, purpose, may_block, out + *count, capacity - *count, &got);
 		if (st != TOFU_OK)
 			return st;
 		*count += got;
@@ -131,24 +132,12 @@ static enum tofu_status many_resolve(int transport, const char *rest, enum tofu_
 	return *count > 0 ? TOFU_OK : TOFU_HOST_NOT_FOUND;
 }
 
-static enum tofu_status many_resolve_tcp(const char *rest, enum tofu_purpose purpose, int may_block,
-                                         struct tofu_sockaddr *out, size_t capacity, size_t *count)
-{
-	return many_resolve(OVER_TCP, rest, purpose, may_block, out, capacity, count);
-}
-
-static enum tofu_status many_resolve_uds(const char *rest, enum tofu_purpose purpose, int may_block,
-                                         struct tofu_sockaddr *out, size_t capacity, size_t *count)
-{
-	return many_resolve(OVER_UDS, rest, purpose, may_block, out, capacity, count);
-}
-
 const struct tofu_transport *fake_many(int transport)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, transport, "many");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, transport, "many");
 
-	fake->resolve = transport == OVER_TCP ? many_resolve_tcp : many_resolve_uds;
+	fake->resolve = many_resolve;
 	return fake;
 }
 
@@ -156,16 +145,16 @@ const struct tofu_transport *fake_many(int transport)
 
 static atomic_int asked;
 
-static void asking_acknowledge(struct tofu_link *link)
+static void asking_acknowledge(const struct tofu_transport *t, struct tofu_link *link)
 {
 	atomic_fetch_add(&asked, 1);
-	over_transport(OVER_TCP)->acknowledge(link);
+	real(t)->acknowledge(real(t), link);
 }
 
 const struct tofu_transport *fake_asking(void)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, OVER_TCP, "asking");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, OVER_TCP, "asking");
 
 	fake->acknowledge = asking_acknowledge;
 	return fake;
@@ -187,8 +176,8 @@ static bool tiny_waits(void)
 	return (seed >> 16 & 1) != 0;
 }
 
-static enum tofu_status tiny_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                  unsigned *want)
+static enum tofu_status tiny_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                  size_t count, size_t *done, unsigned *want)
 {
 	struct tofu_iov one = { .base = iov->base, .len = 1 };
 
@@ -196,11 +185,11 @@ static enum tofu_status tiny_send(struct tofu_link *link, const struct tofu_iov 
 		one.base = (++iov)->base;
 	if (tiny_waits())
 		return TOFU_WOULD_BLOCK;
-	return over_transport(OVER_TCP)->send(link, &one, 1, done, want);
+	return real(t)->send(real(t), link, &one, 1, done, want);
 }
 
-static enum tofu_status tiny_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                     unsigned *want)
+static enum tofu_status tiny_receive(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                     size_t count, size_t *done, unsigned *want)
 {
 	struct tofu_iov one = { .base = iov->base, .len = 1 };
 
@@ -208,14 +197,14 @@ static enum tofu_status tiny_receive(struct tofu_link *link, const struct tofu_i
 		one.base = (++iov)->base;
 	if (tiny_waits())
 		return TOFU_WOULD_BLOCK;
-	return over_transport(OVER_TCP)->receive(link, &one, 1, done, want);
+	return real(t)->receive(real(t), link, &one, 1, done, want);
 }
 
 /* Sending and receiving are the same for both: plain sockets. */
 const struct tofu_transport *fake_tiny(int transport)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, transport, "tiny");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, transport, "tiny");
 
 	fake->send = tiny_send;
 	fake->receive = tiny_receive;
@@ -231,11 +220,11 @@ void turned_receives(int times)
 	atomic_store(&turned_left, times);
 }
 
-static enum tofu_status turned_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                       unsigned *want)
+static enum tofu_status turned_receive(const struct tofu_transport *t, struct tofu_link *link,
+                                       const struct tofu_iov *iov, size_t count, size_t *done, unsigned *want)
 {
 	if (atomic_load(&turned_left) == 0)
-		return over_transport(OVER_TCP)->receive(link, iov, count, done, want);
+		return real(t)->receive(real(t), link, iov, count, done, want);
 	atomic_fetch_sub(&turned_left, 1);
 	*want = TOFU_WRITABLE;
 	return TOFU_WOULD_BLOCK;
@@ -243,8 +232,8 @@ static enum tofu_status turned_receive(struct tofu_link *link, const struct tofu
 
 const struct tofu_transport *fake_turned(int transport)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, transport, "turned");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, transport, "turned");
 
 	fake->receive = turned_receive;
 	return fake;
@@ -269,39 +258,24 @@ static enum tofu_status opened(const struct tofu_link *link, enum tofu_status st
 	return st;
 }
 
-static enum tofu_status counted_listen_tcp(struct tofu_link *listener, const struct tofu_sockaddr *at)
+static enum tofu_status counted_listen(const struct tofu_transport *t, struct tofu_link *listener,
+                                       const struct tofu_sockaddr *at)
 {
-	return opened(listener, over_transport(OVER_TCP)->listen(listener, at));
+	return opened(listener, real(t)->listen(real(t), listener, at));
 }
 
-static enum tofu_status counted_listen_uds(struct tofu_link *listener, const struct tofu_sockaddr *at)
+static enum tofu_status counted_accept(const struct tofu_transport *t, struct tofu_link *listener,
+                                       struct tofu_link *link)
 {
-	return opened(listener, over_transport(OVER_UDS)->listen(listener, at));
-}
+	enum tofu_status st = real(t)->accept(real(t), listener, link);
 
-static enum tofu_status accepted(struct tofu_link *link, enum tofu_status st)
-{
 	return st == TOFU_OK ? opened(link, st) : st;
 }
 
-static enum tofu_status counted_accept_tcp(struct tofu_link *listener, struct tofu_link *link)
+static enum tofu_status counted_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                      const struct tofu_sockaddr *to, unsigned *want)
 {
-	return accepted(link, over_transport(OVER_TCP)->accept(listener, link));
-}
-
-static enum tofu_status counted_accept_uds(struct tofu_link *listener, struct tofu_link *link)
-{
-	return accepted(link, over_transport(OVER_UDS)->accept(listener, link));
-}
-
-static enum tofu_status counted_start_tcp(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
-{
-	return opened(link, over_transport(OVER_TCP)->connect_start(link, to, want));
-}
-
-static enum tofu_status counted_start_uds(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
-{
-	return opened(link, over_transport(OVER_UDS)->connect_start(link, to, want));
+	return opened(link, real(t)->connect_start(real(t), link, rest, to, want));
 }
 
 static void closed(const struct tofu_link *link)
@@ -314,27 +288,21 @@ static void closed(const struct tofu_link *link)
 		atomic_fetch_add(&handles_wrong, 1);
 }
 
-static void counted_close_tcp(struct tofu_link *link, enum tofu_close how)
+static void counted_close(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
 {
 	closed(link);
-	over_transport(OVER_TCP)->close(link, how);
-}
-
-static void counted_close_uds(struct tofu_link *link, enum tofu_close how)
-{
-	closed(link);
-	over_transport(OVER_UDS)->close(link, how);
+	real(t)->close(real(t), link, how);
 }
 
 const struct tofu_transport *fake_counted(int transport)
 {
-	static struct tofu_transport table[OVER_NR];
-	struct tofu_transport *fake = copy_of(table, transport, "counted");
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, transport, "counted");
 
-	fake->listen = transport == OVER_TCP ? counted_listen_tcp : counted_listen_uds;
-	fake->accept = transport == OVER_TCP ? counted_accept_tcp : counted_accept_uds;
-	fake->connect_start = transport == OVER_TCP ? counted_start_tcp : counted_start_uds;
-	fake->close = transport == OVER_TCP ? counted_close_tcp : counted_close_uds;
+	fake->listen = counted_listen;
+	fake->accept = counted_accept;
+	fake->connect_start = counted_start;
+	fake->close = counted_close;
 	return fake;
 }
 

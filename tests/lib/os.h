@@ -36,6 +36,8 @@ void os_drop_descriptor(int descriptor);
 /** Unix sockets; all systems but older Windows have them. */
 bool os_has_unix_sockets(void);
 
+/** Can several sockets listen on one port? */
+bool os_shares_ports(void);
 /** Can TCP be asked to acknowledge at once? */
 bool os_acknowledges_when_asked(void);
 /** A non-blocking TCP socket whose peer is the socket itself: TCP can open from both ends at once, and it is both. */

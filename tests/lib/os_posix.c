@@ -145,6 +145,11 @@ bool os_has_unix_sockets(void)
 	return true;
 }
 
+bool os_shares_ports(void)
+{
+	return true;
+}
+
 bool os_acknowledges_when_asked(void)
 {
 	return true;

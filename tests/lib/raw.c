@@ -57,7 +57,7 @@ static void address_of(const char *address, struct tofu_sockaddr *out)
 	unsigned port;
 	size_t count;
 
-	if (sscanf(address, "tcp|%127[^|]|%u", host, &port) == 2)
+	if (sscanf(address, "%*[^|]|%127[^|]|%u", host, &port) == 2)
 		works(tofu_sockaddr_inet(host, (uint16_t)port, 0, out, 1, &count));
 	else
 		works(tofu_sockaddr_unix(path_of(address), out));

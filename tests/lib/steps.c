@@ -78,6 +78,21 @@ void over_need(TCase *tc, const TTest *test, int transport)
 		tcase_add_test(tc, test);
 }
 
+bool ipv6_here(void)
+{
+	struct tofu_sockaddr six;
+	intptr_t probe;
+	size_t count;
+	bool has;
+
+	works(tofu_sockaddr_inet("::1", 0, 0, &six, 1, &count));
+	has = tofu_socket_listen(&six, &probe) == TOFU_OK;
+	tofu_socket_close(probe, TOFU_CLOSE_ORDERLY);
+	if (!has)
+		printf("passed over: no IPv6\n");
+	return has;
+}
+
 unsigned rounds(unsigned n)
 {
 	const char *quick = getenv("TOFU_TEST_QUICK");

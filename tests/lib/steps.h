@@ -63,6 +63,9 @@ const char *over_scheme(int transport);
 const char *over_anywhere(int transport);
 const struct tofu_transport *over_transport(int transport);
 
+/** Has this host an IPv6 address? If not, that is printed. */
+bool ipv6_here(void);
+
 /** How often to do it: n, or a tenth where TOFU_TEST_QUICK is set (valgrind). */
 unsigned rounds(unsigned n);
 

@@ -64,7 +64,7 @@ enum tofu_status listen_on(struct tofu_link *listener, const char *at)
 	enum tofu_status st;
 
 	memset(listener, 0, sizeof *listener);
-	while ((st = tofu_unix()->listen(listener, &address)) == TOFU_WOULD_BLOCK)
+	while ((st = tofu_unix()->listen(tofu_unix(), listener, &address)) == TOFU_WOULD_BLOCK)
 		os_pause();
 	return st;
 }
@@ -76,19 +76,19 @@ enum tofu_status connect_to(struct tofu_link *client, const char *at)
 	enum tofu_status st;
 
 	memset(client, 0, sizeof *client);
-	st = tofu_unix()->connect_start(client, &address, &want);
+	st = tofu_unix()->connect_start(tofu_unix(), client, "", &address, &want);
 	while (st == TOFU_WOULD_BLOCK && want != 0) {
 		ck_assert(test_wait(client->handle, want));
-		st = tofu_unix()->connect_finish(client, &want);
+		st = tofu_unix()->connect_finish(tofu_unix(), client, &want);
 		if (st != TOFU_OK && st != TOFU_WOULD_BLOCK)
-			tofu_unix()->close(client, TOFU_CLOSE_ORDERLY);
+			tofu_unix()->close(tofu_unix(), client, TOFU_CLOSE_ORDERLY);
 	}
 	return st;
 }
 
 void close_link(struct tofu_link *link)
 {
-	tofu_unix()->close(link, TOFU_CLOSE_ORDERLY);
+	tofu_unix()->close(tofu_unix(), link, TOFU_CLOSE_ORDERLY);
 }
 
 void leave_stale(const char *at)
@@ -121,6 +121,6 @@ const char *made_path(void)
 {
 	static char made[PATH_MAX_BYTES + 1];
 
-	ck_status(tofu_unix()->complete("", TOFU_TO_LISTEN, made, sizeof made), TOFU_OK);
+	ck_status(tofu_unix()->complete(tofu_unix(), "", TOFU_TO_LISTEN, made, sizeof made), TOFU_OK);
 	return made;
 }

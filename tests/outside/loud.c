@@ -13,8 +13,8 @@
 
 static struct loud_counts counts;
 
-static enum tofu_status loud_resolve(const char *rest, enum tofu_purpose purpose, int may_block,
-                                     struct tofu_sockaddr *out, size_t capacity, size_t *count)
+static enum tofu_status loud_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
 {
 	const char *bar = strchr(rest, '|');
 	char host[256], *end;
@@ -32,13 +32,14 @@ static enum tofu_status loud_resolve(const char *rest, enum tofu_purpose purpose
 	return tofu_sockaddr_inet(host, (uint16_t)port, may_block, out, capacity, count);
 }
 
-static enum tofu_status loud_listen(struct tofu_link *listener, const struct tofu_sockaddr *at)
+static enum tofu_status loud_listen(const struct tofu_transport *t, struct tofu_link *listener,
+                                    const struct tofu_sockaddr *at)
 {
 	counts.listens++;
 	return tofu_socket_listen(at, &listener->handle);
 }
 
-static enum tofu_status loud_accept(struct tofu_link *listener, struct tofu_link *link)
+static enum tofu_status loud_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
 	enum tofu_status st = tofu_socket_accept(listener->handle, &link->handle);
 
@@ -46,21 +47,22 @@ static enum tofu_status loud_accept(struct tofu_link *listener, struct tofu_link
 	return st;
 }
 
-static enum tofu_status loud_connect_start(struct tofu_link *link, const struct tofu_sockaddr *to, unsigned *want)
+static enum tofu_status loud_connect_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                           const struct tofu_sockaddr *to, unsigned *want)
 {
 	counts.connects++;
 	*want = TOFU_WRITABLE;
 	return tofu_socket_connect(to, &link->handle);
 }
 
-static enum tofu_status loud_connect_finish(struct tofu_link *link, unsigned *want)
+static enum tofu_status loud_connect_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	*want = TOFU_WRITABLE;
 	return tofu_socket_connect_result(link->handle);
 }
 
-static enum tofu_status loud_send(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                  unsigned *want)
+static enum tofu_status loud_send(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                  size_t count, size_t *done, unsigned *want)
 {
 	enum tofu_status st = tofu_socket_send(link->handle, iov, count, done);
 
@@ -70,8 +72,8 @@ static enum tofu_status loud_send(struct tofu_link *link, const struct tofu_iov 
 	return st;
 }
 
-static enum tofu_status loud_receive(struct tofu_link *link, const struct tofu_iov *iov, size_t count, size_t *done,
-                                     unsigned *want)
+static enum tofu_status loud_receive(const struct tofu_transport *t, struct tofu_link *link, const struct tofu_iov *iov,
+                                     size_t count, size_t *done, unsigned *want)
 {
 	enum tofu_status st = tofu_socket_receive(link->handle, iov, count, done);
 
@@ -81,26 +83,27 @@ static enum tofu_status loud_receive(struct tofu_link *link, const struct tofu_i
 	return st;
 }
 
-static enum tofu_status loud_shutdown(struct tofu_link *link, unsigned *want)
+static enum tofu_status loud_shutdown(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
 {
 	(void)want;
 	counts.shutdowns++;
 	return tofu_socket_shutdown(link->handle);
 }
 
-static void loud_close(struct tofu_link *link, enum tofu_close how)
+static void loud_close(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
 {
 	counts.closes++;
 	tofu_socket_close(link->handle, how);
 	link->handle = TOFU_NO_SOCKET;
 }
 
-static void loud_acknowledge(struct tofu_link *link)
+static void loud_acknowledge(const struct tofu_transport *t, struct tofu_link *link)
 {
 	tofu_socket_acknowledge(link->handle);
 }
 
-static enum tofu_status loud_local_address(const struct tofu_link *link, char *out, size_t capacity)
+static enum tofu_status loud_local_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+                                           size_t capacity)
 {
 	struct tofu_sockaddr address;
 	enum tofu_status st = tofu_socket_local(link->handle, &address);
