@@ -232,6 +232,8 @@ static struct tofu_transport *counted_instance(void)
 	table.connect_start = connect_as_tcp;
 	table.listen_all = NULL;
 	atomic_store(&ended, 0);
+	atomic_store(&looks_up, 0);
+	atomic_store(&may_end, false);
 	works(tofu_transport_create(&table, "held", sizeof(int), count_end, &t));
 	ck_assert_int_eq(*(int *)t->config, 0);
 	*(int *)t->config = 42;

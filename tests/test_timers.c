@@ -211,11 +211,11 @@ START_TEST(thousands_of_deadlines_that_come_before_thousands_of_others_take_a_fe
 	enter(CROWD, CROWD);
 	for (size_t i = CROWD; i < 2 * CROWD; i++) {
 		start(i, TOFU_TIMER_HANDSHAKE, whole + (int64_t)i);
-		start(i, TOFU_TIMER_CONNECT, half + (int64_t)i);
+		start(i, TOFU_TIMER_ANSWER, half + (int64_t)i);
 	}
 	ck_assert_uint_le(timers.steps - steps, CROWD * 16); /* the depth of the heap, at most */
 	for (size_t i = CROWD; i < 2 * CROWD; i++)
-		expect_pop(half + (int64_t)i, i, TOFU_TIMER_CONNECT);
+		expect_pop(half + (int64_t)i, i, TOFU_TIMER_ANSWER);
 	ck_assert_uint_le(timers.steps - steps, CROWD * 16 * 3);
 	for (size_t i = 0; i < 2 * CROWD; i++)
 		tofu_timers_leave(&timers, &crowd[i]);

@@ -23,6 +23,8 @@ struct tofu_tcp_options {
 	uint32_t share_port; /* 1: several listeners of this user may have the port, in this process or others, if each says so; the
 	                        system shares out who calls (SO_REUSEPORT). Where it cannot, listening fails: not_supported */
 	uint32_t only_ipv6;  /* 1: a listener on "::" takes no IPv4, so that another one may have 0.0.0.0 at the same port */
+	uint32_t dead_after_ms; /* a peer whose system has not answered for so long is dead, and its channel ends with
+	                           peer_disconnected; default 45000, at least 1000; UINT32_MAX: never */
 };
 /* clang-format on */
 
@@ -36,8 +38,8 @@ void tofu_tcp_options_init(struct tofu_tcp_options *options, size_t size);
  * Make an instance with options of its own. options may be NULL (every default); it is copied. Several may be registered in an
  * engine, under schemes of their own. Give it up with tofu_transport_destroy(), any time after it is registered.
  * Threads: any. Blocks: no.
- * Errors: TOFU_NOT_ALLOWED (out is NULL, or the scheme is none), TOFU_NOT_SUPPORTED (a newer program's options),
- *         TOFU_ALLOCATION_FAILED.
+ * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, or dead_after_ms is under 1000), TOFU_NOT_SUPPORTED (a newer
+ *         program's options), TOFU_ALLOCATION_FAILED.
  */
 enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct tofu_transport **out);
 

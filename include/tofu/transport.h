@@ -73,7 +73,7 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * config, hold, release, peer_address, listen_all, acknowledge and complete may be NULL; all others are required.
+ * config, hold, release, peer_address, listen_all, acknowledge, complete and look may be NULL; all others are required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -175,6 +175,16 @@ struct tofu_transport {
 	 */
 	enum tofu_status (*complete)(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
 	                             char *out, size_t capacity);
+
+	/**
+	 * Does the peer's system still acknowledge what was sent? Called look_ms milliseconds after something was sent, and again while
+	 * not all of it is acknowledged; waited_ms: for how long that has been so. *settled 1: all is, and nothing more is asked
+	 * until something is sent again. Failures end the link: TOFU_PEER_DISCONNECTED. A peer that only does not read is no
+	 * failure. look_ms 0 and NULL: a dead peer is noticed in another way, or not.
+	 */
+	enum tofu_status (*look)(const struct tofu_transport *t, struct tofu_link *link, uint32_t waited_ms,
+	                         int *settled);
+	uint32_t look_ms;
 };
 
 /**
@@ -271,6 +281,17 @@ enum tofu_status tofu_socket_receive(intptr_t socket, const struct tofu_iov *iov
 enum tofu_status tofu_socket_nodelay(intptr_t socket);
 /** Acknowledge at once what has been received (TCP_QUICKACK); nothing where the system cannot be asked to. Once, not for ever. */
 void tofu_socket_acknowledge(intptr_t socket);
+/**
+ * Have the system look after a TCP connection on which nothing is sent: a peer that has not answered for so long is dead, and
+ * receiving says TOFU_PEER_DISCONNECTED (SO_KEEPALIVE). A probe goes out about every third of that time; the process is not woken.
+ * UINT32_MAX: never. Whole seconds, at least one.
+ */
+enum tofu_status tofu_socket_keepalive(intptr_t socket, uint32_t dead_after_ms);
+/**
+ * For a TCP transport's look: *settled 1 when all that was sent is acknowledged. TOFU_PEER_DISCONNECTED: for dead_after_ms nothing
+ * was acknowledged, though the system has sent it again and again. Where the system does not tell, all is settled.
+ */
+enum tofu_status tofu_socket_look(intptr_t socket, uint32_t waited_ms, uint32_t dead_after_ms, int *settled);
 /** Send FIN after what was sent. */
 enum tofu_status tofu_socket_shutdown(intptr_t socket);
 /** Close. ABORT resets a TCP connection. TOFU_NO_SOCKET is fine. */

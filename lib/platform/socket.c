@@ -71,11 +71,3 @@ enum tofu_status tofu_socket_connected_status(intptr_t socket)
 	tofu_socket_reset(socket);
 	return TOFU_CONNECT_FAILED;
 }
-
-bool tofu_iov_is_empty(const struct tofu_iov *iov, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (iov[i].len > 0)
-			return false;
-	return true;
-}

@@ -40,6 +40,12 @@ void tofu_socket_reset(intptr_t socket);
 struct tofu_sockaddr tofu_sockaddr_called(const struct tofu_sockaddr *to);
 
 /** Where nothing is asked for, nothing is done, and that is no end of the connection: 0 must not be read as FIN. */
-bool tofu_iov_is_empty(const struct tofu_iov *iov, size_t count);
+static inline bool tofu_iov_is_empty(const struct tofu_iov *iov, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (iov[i].len > 0)
+			return false;
+	return true;
+}
 
 #endif

@@ -1,18 +1,80 @@
 /* SPDX-License-Identifier: MIT */
-/* What sockets can do on Linux alone. */
+/* What sockets can do on Linux alone, or do there in a way of their own. */
 
 #include <tofu/transport.h>
 
+#include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#include "platform/platform.h"
+
+/* Probes that may be lost before a peer is dead, and what was sent that may be, so that one lost packet is no death. */
+enum { PROBES = 5, SENT_AGAIN = 2 };
+
+static int fd_of(intptr_t socket)
+{
+	return socket > 0 && socket <= INT_MAX ? (int)socket : -1;
+}
 
 /* An acknowledgement that waits is sent. The option does not stay: the system soon delays again. */
 void tofu_socket_acknowledge(intptr_t socket)
 {
 	const int now = 1;
 
-	if (socket > 0 && socket <= INT_MAX) /* where it fails there is no connection, and receiving will say so */
-		(void)setsockopt((int)socket, IPPROTO_TCP, TCP_QUICKACK, &now, sizeof now);
+	/* where it fails there is no connection, and receiving will say so */
+	(void)setsockopt(fd_of(socket), IPPROTO_TCP, TCP_QUICKACK, &now, sizeof now);
+}
+
+static bool set_tcp(int fd, int option, uint32_t value)
+{
+	return setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value) == 0;
+}
+
+/* The first probe after a third of the time, the others in the rest of it. */
+enum tofu_status tofu_socket_keepalive(intptr_t socket, uint32_t dead_after_ms)
+{
+	const uint32_t seconds = dead_after_ms < 1000 ? 1 : dead_after_ms / 1000;
+	const uint32_t idle = seconds / 3 > 0 ? seconds / 3 : 1;
+	const uint32_t rest = seconds > idle ? seconds - idle : 1;
+	const uint32_t probes = rest < PROBES ? rest : PROBES;
+	const int on = dead_after_ms != UINT32_MAX;
+	const int fd = fd_of(socket);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) != 0)
+		return tofu_plat_status(errno, TOFU_SETSOCKOPT_FAILED);
+	if (!on || (set_tcp(fd, TCP_KEEPIDLE, idle) && set_tcp(fd, TCP_KEEPINTVL, rest / probes) &&
+	            set_tcp(fd, TCP_KEEPCNT, probes)))
+		return TOFU_OK;
+	return tofu_plat_status(errno, TOFU_SETSOCKOPT_FAILED);
+}
+
+/*
+ * TCP_USER_TIMEOUT is not for us: it also ends a connection whose peer has closed its window and acknowledges every probe, that
+ * is, one that lives and does not read. With the window closed nothing is unacknowledged, and probes that are answered do not
+ * count. They come ever more seldom, up to two minutes apart, so a peer that dies then is noticed late.
+ */
+enum tofu_status tofu_socket_look(intptr_t socket, uint32_t waited_ms, uint32_t dead_after_ms, int *settled)
+{
+	const int fd = fd_of(socket);
+	struct tcp_info info;
+	socklen_t len = sizeof info;
+	uint32_t silent_ms, again;
+	int pending = 0;
+
+	*settled = 1;
+	memset(&info, 0, sizeof info);
+	if (ioctl(fd, SIOCOUTQ, &pending) != 0 || pending == 0 || dead_after_ms == UINT32_MAX ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return TOFU_OK;
+	*settled = 0;
+	silent_ms = info.tcpi_last_ack_recv < waited_ms ? info.tcpi_last_ack_recv : waited_ms;
+	again = info.tcpi_unacked > 0 ? info.tcpi_retransmits : info.tcpi_probes;
+	return silent_ms >= dead_after_ms && again >= SENT_AGAIN ? TOFU_PEER_DISCONNECTED : TOFU_OK;
 }

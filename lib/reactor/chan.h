@@ -102,10 +102,11 @@ struct tofu_chan {
 	enum tofu_chan_state state : 8;    /* written by tofu_chan_move() only */
 	enum tofu_status why : 8;          /* what ended it */
 	enum tofu_accepting accepting : 8; /* a listener's */
-	bool watched;                      /* the poller has it */
-	bool fin_sent;                     /* our side is shut down */
-	bool reads_on;                     /* there may be more to read that no poller sees */
-	bool owes_ready;                   /* a send_ready could not be made for want of memory */
+	bool watched : 1;                  /* the poller has it */
+	bool fin_sent : 1;                 /* our side is shut down */
+	bool reads_on : 1;                 /* there may be more to read that no poller sees */
+	bool owes_ready : 1;               /* a send_ready could not be made for want of memory */
+	uint8_t looks;                     /* in a row that found something sent and not acknowledged */
 	uint8_t pauses;                    /* in a row, for the system could not just then */
 	uint8_t reprieves;                 /* of a timer that is overdue while there is more to read */
 	uint8_t head_len;

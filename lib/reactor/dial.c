@@ -109,7 +109,7 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (!watch(r, c))
 		return;
-	tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
+	tofu_timer_stop(r, c, TOFU_TIMER_ANSWER);
 	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
 	dial_free(r, c);
 	c->receive_want = TOFU_READABLE;
@@ -131,14 +131,14 @@ static void start_share(struct tofu_reactor *r, struct tofu_chan *c, size_t addr
 
 	if (far_ns > TOFU_FAR_MS * TOFU_NS_PER_MS)
 		far_ns = TOFU_FAR_MS * TOFU_NS_PER_MS;
-	if (addresses > 1 && tofu_timers_deadline(&c->deadlines, TOFU_TIMER_CONNECT) == 0)
-		tofu_timer_start(r, c, TOFU_TIMER_CONNECT, r->now_ns + (share_ns > far_ns ? share_ns : far_ns));
+	if (addresses > 1 && tofu_timers_deadline(&c->deadlines, TOFU_TIMER_ANSWER) == 0)
+		tofu_timer_start(r, c, TOFU_TIMER_ANSWER, r->now_ns + (share_ns > far_ns ? share_ns : far_ns));
 }
 
 /* Nothing has come of this one. */
 static void next_address(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	tofu_timer_stop(r, c, TOFU_TIMER_CONNECT);
+	tofu_timer_stop(r, c, TOFU_TIMER_ANSWER);
 	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
 	tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
 	c->pauses = 0;

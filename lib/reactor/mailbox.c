@@ -135,17 +135,6 @@ bool tofu_mailbox_take_interrupts(struct tofu_mailbox *box)
 	return atomic_load(&box->interrupts) && atomic_exchange(&box->interrupts, false);
 }
 
-bool tofu_mailbox_is_asleep(struct tofu_mailbox *box)
-{
-	return atomic_load(&box->sleeping);
-}
-
-bool tofu_mailbox_is_empty(struct tofu_mailbox *box)
-{
-	return atomic_load(&box->messages) == NULL && atomic_load(&box->commands) == NULL &&
-	       !atomic_load(&box->refilled) && !atomic_load(&box->interrupts);
-}
-
 bool tofu_mailbox_sleep(struct tofu_mailbox *box)
 {
 	atomic_store(&box->sleeping, true);

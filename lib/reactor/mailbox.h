@@ -57,8 +57,15 @@ bool tofu_mailbox_take_refilled(struct tofu_mailbox *box);
 bool tofu_mailbox_take_interrupts(struct tofu_mailbox *box);
 
 /** Any thread, of the moment: does the reactor sleep? Does nothing wait for it? */
-bool tofu_mailbox_is_asleep(struct tofu_mailbox *box);
-bool tofu_mailbox_is_empty(struct tofu_mailbox *box);
+static inline bool tofu_mailbox_is_asleep(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->sleeping);
+}
+static inline bool tofu_mailbox_is_empty(struct tofu_mailbox *box)
+{
+	return atomic_load(&box->messages) == NULL && atomic_load(&box->commands) == NULL &&
+	       !atomic_load(&box->refilled) && !atomic_load(&box->interrupts);
+}
 
 /** With the turn: messages that were posted since they were last taken, about. */
 size_t tofu_mailbox_count(const struct tofu_mailbox *box);

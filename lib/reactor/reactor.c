@@ -444,6 +444,7 @@ static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *ev
 	enum tofu_status status;
 	size_t count = 0;
 
+	r->asleep_until_ns = tofu_reactor_next_look(r);
 	if (timeout_ns != 0 && !tofu_mailbox_sleep(&r->engine->mailbox))
 		timeout_ns = 0;
 	end_turn_and_tell(r);
@@ -559,7 +560,7 @@ static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer 
 	case TOFU_TIMER_HANDSHAKE:
 		handshake_overdue(r, c);
 		break;
-	case TOFU_TIMER_CONNECT:
+	case TOFU_TIMER_ANSWER: /* of a connect; else it judges nobody */
 		tofu_dial_overdue(r, c);
 		break;
 	case TOFU_TIMER_IDLE:
@@ -603,6 +604,8 @@ static void judge(struct tofu_reactor *r, int64_t until_ns)
 
 		if (kind == TOFU_TIMER_RETRY)
 			retry(r, c);
+		else if (kind == TOFU_TIMER_ANSWER && c->state != TOFU_CHAN_CONNECTING)
+			tofu_send_look(r, c);
 		else
 			expire(r, c, kind);
 	}

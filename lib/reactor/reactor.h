@@ -91,6 +91,7 @@ struct tofu_reactor {
 	bool has_turn;
 	atomic_uint turn_wanted;     /* threads that are to have it before the reactor has it again */
 	const void *_Atomic turn_of; /* the thread that holds it */
+	int64_t asleep_until_ns;     /* who waits for events knows of no timer before that */
 	int64_t through_ns;          /* when a message was last to be written by its poster */
 	int64_t gathered_ns;         /* when what posters had gathered was last written by one of them */
 	struct tofu_poller *poller;
@@ -260,6 +261,8 @@ bool tofu_through(struct tofu_reactor *r, struct tofu_msg *m);
 void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
 /** Write what can be written now. */
 void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c);
+/** TOFU_TIMER_ANSWER has ended: does the peer still acknowledge what was sent? */
+void tofu_send_look(struct tofu_reactor *r, struct tofu_chan *c);
 /** Shut our side down, now or when the transport can. */
 void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c);
 

@@ -120,6 +120,35 @@ void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_chan_close(r, c, TOFU_CHANNEL_CLOSED);
 }
 
+static void look_later(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	tofu_timer_start(r, c, TOFU_TIMER_ANSWER, r->now_ns + c->transport->look_ms * TOFU_NS_PER_MS);
+}
+
+/* The time that is awaited is counted in looks, not taken from the clock: if it is we who have stood still, the peer has not. */
+void tofu_send_look(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	const struct tofu_transport *t = c->transport;
+	uint64_t waited_ms;
+	int settled = 1;
+	enum tofu_status status;
+
+	if (!tofu_chan_rules[c->state].talks)
+		return;
+	if (c->looks < UINT8_MAX)
+		c->looks++;
+	waited_ms = (uint64_t)c->looks * t->look_ms;
+	status = t->look(t, &c->link, waited_ms < UINT32_MAX ? (uint32_t)waited_ms : UINT32_MAX, &settled);
+	if (status != TOFU_OK) {
+		tofu_chan_complain(r, c, "does not answer any more");
+		tofu_chan_abort(r, c, tofu_chan_reason(status));
+	} else if (settled) {
+		c->looks = 0;
+	} else {
+		look_later(r, c);
+	}
+}
+
 /* A message is out. It goes back to the pool with the turn, except for a hello, which waits for its answer. */
 static void release(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
@@ -157,6 +186,8 @@ static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 	tofu_chan_settle(r, c, messages, bytes);
 	tofu_chan_active(r, c);
 	c->pauses = 0;
+	if (c->transport->look_ms > 0 && tofu_timers_deadline(&c->deadlines, TOFU_TIMER_ANSWER) == 0)
+		look_later(r, c);
 	if (talks)
 		return;
 	if ((c->session.queued & TOFU_ASKED) != 0 && asks) /* a bye has its time from when it is out */
@@ -206,12 +237,12 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_send_fin(r, c);
 }
 
-void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+/* What the session has to hear of. */
+static TOFU_APART void queue_unusual(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
 {
 	unsigned opcode = m->header.opcode;
-	bool usual = tofu_session_sends_usual(&c->session, opcode);
 
-	switch (usual ? TOFU_SEND : tofu_session_posted(&c->session, opcode)) {
+	switch (tofu_session_posted(&c->session, opcode)) {
 	case TOFU_ABORT:
 		tofu_chan_settle(r, c, 1, tofu_msg_load(m));
 		tofu_msg_put(&m);
@@ -229,5 +260,16 @@ void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_ms
 		tofu_chan_touch(r, c);
 		break;
 	}
+	tofu_chan_release(r, c);
+}
+
+void tofu_send_queue(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m)
+{
+	if (!tofu_session_sends_usual(&c->session, m->header.opcode)) {
+		queue_unusual(r, c, m);
+		return;
+	}
+	tofu_chan_queue(r, &c->unsent, m);
+	tofu_chan_touch(r, c);
 	tofu_chan_release(r, c);
 }

@@ -22,9 +22,9 @@
 enum tofu_timer {
 	TOFU_TIMER_NONE,
 	TOFU_TIMER_HANDSHAKE, /* to resolve, to connect, to say hello */
-	TOFU_TIMER_CONNECT,   /* one address's share of that */
-	TOFU_TIMER_BYE,       /* the answer to our bye is due */
-	TOFU_TIMER_LINGER,    /* the peer's end is due */
+	TOFU_TIMER_ANSWER, /* of the peer's system: to a connect, within one address's share; to what was sent, now and then */
+	TOFU_TIMER_BYE,    /* the answer to our bye is due */
+	TOFU_TIMER_LINGER, /* the peer's end is due */
 	TOFU_TIMER_IDLE,
 	TOFU_TIMER_RETRY /* something was refused for want of memory or descriptors, and is tried again */
 };

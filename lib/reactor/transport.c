@@ -18,7 +18,7 @@ static bool usable(const struct tofu_transport *t)
 	return t->scheme != NULL && tofu_address_is_scheme(t->scheme) && t->resolve != NULL && t->listen != NULL &&
 	       t->accept != NULL && t->connect_start != NULL && t->connect_finish != NULL && t->send != NULL &&
 	       t->receive != NULL && t->shutdown != NULL && t->close != NULL && t->local_address != NULL &&
-	       (t->hold != NULL) == (t->release != NULL);
+	       (t->hold != NULL) == (t->release != NULL) && (t->look_ms > 0) == (t->look != NULL);
 }
 
 const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme)

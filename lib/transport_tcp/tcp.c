@@ -3,9 +3,9 @@
 /*
  * TCP: "tcp|HOST|PORT".
  *
- * The sockets are the library's plain ones; what is TCP's own is the form of its addresses and that small messages do
- * not wait (NODELAY, on both ends). A link holds a socket and no state. An operation that opens one and fails leaves
- * TOFU_NO_SOCKET or a socket for close, which takes either.
+ * The sockets are the library's plain ones; what is TCP's own is the form of its addresses, that small messages do not wait
+ * (NODELAY, on both ends), and that a dead peer is noticed. A link holds a socket and no state. An operation that opens one and
+ * fails leaves TOFU_NO_SOCKET or a socket for close, which takes either.
  */
 
 #include <stdio.h>
@@ -21,7 +21,23 @@ enum { PORTS_TRIED = 32 };
 /* The config of an instance. That of tofu_tcp() is NULL: every default. */
 struct config {
 	struct tofu_listen_options listen;
+	uint32_t dead_after_ms;
 };
+
+/*
+ * A peer that has not answered for so long is dead. Under a minute, which people wait for; long enough for a cable that is plugged
+ * in elsewhere. In that time what was sent is looked at four times, so that even the latest look is within the minute.
+ */
+enum { DEAD_AFTER_MS = 45000, LOOKS = 4, DEAD_AFTER_LEAST_MS = 1000 };
+
+#define NEVER UINT32_MAX
+
+static uint32_t dead_after_ms(const struct tofu_transport *t)
+{
+	const struct config *config = t->config;
+
+	return config != NULL ? config->dead_after_ms : DEAD_AFTER_MS;
+}
 
 /* Decimal digits and nothing else: no sign, no space, no octal. */
 static int parse_port(const char *text, uint16_t *out)
@@ -180,6 +196,13 @@ static enum tofu_status tcp_listen_all(const struct tofu_transport *t, struct to
 	return st == TOFU_ADDRESS_IN_USE ? TOFU_LIMIT_REACHED : st;
 }
 
+static enum tofu_status set_options(const struct tofu_transport *t, intptr_t socket)
+{
+	enum tofu_status st = tofu_socket_nodelay(socket);
+
+	return st == TOFU_OK ? tofu_socket_keepalive(socket, dead_after_ms(t)) : st;
+}
+
 /* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
 static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
@@ -187,26 +210,26 @@ static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_l
 
 	link->handle = TOFU_NO_SOCKET;
 	while ((st = tofu_socket_accept(listener->handle, &link->handle)) == TOFU_OK) {
-		if (tofu_socket_nodelay(link->handle) == TOFU_OK)
+		if (set_options(t, link->handle) == TOFU_OK)
 			break;
 		tcp_close(t, link, TOFU_CLOSE_ABORT);
 	}
 	return st;
 }
 
-/* The option is set before the connection stands: nothing can be sent without it. */
+/* The options are set before the connection stands: nothing can be sent without them. */
 static enum tofu_status tcp_connect_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
                                           const struct tofu_sockaddr *to, unsigned *want)
 {
-	enum tofu_status st, option;
+	enum tofu_status st, options;
 
 	link->handle = TOFU_NO_SOCKET;
 	st = tofu_socket_connect(to, &link->handle);
 	if (st != TOFU_OK && st != TOFU_WOULD_BLOCK)
 		return st;
 	*want = TOFU_WRITABLE;
-	option = tofu_socket_nodelay(link->handle);
-	return option == TOFU_OK ? st : option;
+	options = set_options(t, link->handle);
+	return options == TOFU_OK ? st : options;
 }
 
 static enum tofu_status tcp_connect_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
@@ -232,6 +255,12 @@ static enum tofu_status tcp_receive(const struct tofu_transport *t, struct tofu_
 static void tcp_acknowledge(const struct tofu_transport *t, struct tofu_link *link)
 {
 	tofu_socket_acknowledge(link->handle);
+}
+
+static enum tofu_status tcp_look(const struct tofu_transport *t, struct tofu_link *link, uint32_t waited_ms,
+                                 int *settled)
+{
+	return tofu_socket_look(link->handle, waited_ms, dead_after_ms(t), settled);
 }
 
 static enum tofu_status tcp_shutdown(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
@@ -288,6 +317,8 @@ static const struct tofu_transport plain = {
 	.peer_address = tcp_peer_address,
 	.listen_all = tcp_listen_all,
 	.acknowledge = tcp_acknowledge,
+	.look = tcp_look,
+	.look_ms = DEAD_AFTER_MS / LOOKS,
 };
 
 const struct tofu_transport *tofu_tcp(void)
@@ -310,6 +341,10 @@ enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct 
 		return TOFU_NOT_ALLOWED;
 	*out = NULL;
 	st = tofu_options_take(options, &o, sizeof o);
+	if (st == TOFU_OK && o.dead_after_ms == 0)
+		o.dead_after_ms = DEAD_AFTER_MS;
+	if (st == TOFU_OK && o.dead_after_ms < DEAD_AFTER_LEAST_MS)
+		st = TOFU_NOT_ALLOWED;
 	if (st == TOFU_OK)
 		st = tofu_transport_create(&plain, o.scheme, sizeof *config, NULL, out);
 	if (st != TOFU_OK)
@@ -319,5 +354,11 @@ enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct 
 	config->listen.backlog = o.backlog;
 	config->listen.share_port = o.share_port;
 	config->listen.only_ipv6 = o.only_ipv6;
+	config->dead_after_ms = o.dead_after_ms;
+	(*out)->look_ms = o.dead_after_ms / LOOKS;
+	if (o.dead_after_ms == NEVER) {
+		(*out)->look = NULL;
+		(*out)->look_ms = 0;
+	}
 	return TOFU_OK;
 }

@@ -38,6 +38,8 @@ bool os_has_unix_sockets(void);
 
 /** Can several sockets listen on one port? */
 bool os_shares_ports(void);
+/** Does TCP tell what the peer has acknowledged? */
+bool os_tells_of_acknowledgements(void);
 /** Can TCP be asked to acknowledge at once? */
 bool os_acknowledges_when_asked(void);
 /** A non-blocking TCP socket whose peer is the socket itself: TCP can open from both ends at once, and it is both. */

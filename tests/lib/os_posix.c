@@ -150,6 +150,11 @@ bool os_shares_ports(void)
 	return true;
 }
 
+bool os_tells_of_acknowledgements(void)
+{
+	return true;
+}
+
 bool os_acknowledges_when_asked(void)
 {
 	return true;

@@ -530,6 +530,11 @@ bool os_shares_ports(void)
 	return false;
 }
 
+bool os_tells_of_acknowledgements(void)
+{
+	return false;
+}
+
 bool os_acknowledges_when_asked(void)
 {
 	return false;
