@@ -616,8 +616,10 @@ static void flood_out(void *context)
 	while (!atomic_load(&f->stop)) {
 		tofu_msg *msg;
 
-		while (push(&f->flood, f->flood_channel, TOFU_SIGNAL, 1))
+		while (!atomic_load(&f->stop) && push(&f->flood, f->flood_channel, TOFU_SIGNAL, 1))
 			;
+		if (atomic_load(&f->stop)) /* which may be before it is full: the engine may be as fast as we are */
+			break;
 		atomic_store(&f->full, true);
 		msg = take(&f->flood);
 		must(is_notice(msg, TOFU_SEND_READY), "instead of send_ready: %s", describe(msg));
