@@ -431,20 +431,20 @@ static int64_t time_to_wait(const struct tofu_reactor *r, int64_t deadline_ns)
 
 	if (wish != NULL && wish->granted)
 		return 0;
-	return time_until(deadline_ns == TOFU_FOREVER ? tofu_reactor_next_look(r)
-	                                              : sooner(tofu_reactor_next_look(r), deadline_ns),
+	return time_until(deadline_ns == TOFU_FOREVER ? r->asleep_until_ns : sooner(r->asleep_until_ns, deadline_ns),
 	                  r->now_ns);
 }
 
 static size_t wait_for_events(struct tofu_reactor *r, struct tofu_poll_event *events, int64_t deadline_ns)
 {
 	bool trim = is_to_trim(r);
-	int64_t timeout_ns = time_to_wait(r, deadline_ns);
 	uint64_t asked = r->poller->reads_asked;
 	enum tofu_status status;
+	int64_t timeout_ns;
 	size_t count = 0;
 
 	r->asleep_until_ns = tofu_reactor_next_look(r);
+	timeout_ns = time_to_wait(r, deadline_ns);
 	if (timeout_ns != 0 && !tofu_mailbox_sleep(&r->engine->mailbox))
 		timeout_ns = 0;
 	end_turn_and_tell(r);
