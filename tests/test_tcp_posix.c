@@ -9,9 +9,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -54,10 +52,7 @@ static bool loopback_up(void)
 /* A network with nothing but a loopback interface and these two settings. False: it cannot be had. */
 static bool enter_network(const char *ipv6_off, const char *ports)
 {
-	const char *fork = getenv("CK_FORK");
-	bool done = (fork == NULL || strcmp(fork, "no") != 0) &&
-	            (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) &&
-	            write_setting("ipv6/conf/all/disable_ipv6", ipv6_off) &&
+	bool done = os_leave_network() && write_setting("ipv6/conf/all/disable_ipv6", ipv6_off) &&
 	            write_setting("ipv4/ip_local_port_range", ports) && loopback_up();
 
 	if (!done)

@@ -36,6 +36,12 @@ void os_drop_descriptor(int descriptor);
 /** Unix sockets; all systems but older Windows have them. */
 bool os_has_unix_sockets(void);
 
+/**
+ * Leave the network for an empty one, which the calling thread and those it starts are in. False: not allowed, or the tests do not
+ * run in processes of their own. Linux; elsewhere false.
+ */
+bool os_leave_network(void);
+
 /** Can several sockets listen on one port? */
 bool os_shares_ports(void);
 /** Does TCP tell what the peer has acknowledged? */

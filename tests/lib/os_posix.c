@@ -145,6 +145,14 @@ bool os_has_unix_sockets(void)
 	return true;
 }
 
+bool os_leave_network(void)
+{
+	const char *fork = getenv("CK_FORK");
+
+	return (fork == NULL || strcmp(fork, "no") != 0) &&
+	       (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0);
+}
+
 bool os_shares_ports(void)
 {
 	return true;

@@ -525,6 +525,11 @@ static unsigned wait_for_socket(SOCKET s, unsigned bits, int64_t deadline_ms)
 	}
 }
 
+bool os_leave_network(void)
+{
+	return false;
+}
+
 bool os_shares_ports(void)
 {
 	return false;
