@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A peer whose system has gone without a word, as this side finds out: what was sent is looked at until it is acknowledged. When
- * that is asked, and what follows from the answer, is shown with a transport that answers as it is told; that a live peer is never
- * taken for dead, with TCP. With links that are really cut, test_dead_link.sh goes on.
+ * A peer's host is gone without a word. This side looks at what it sent until that is acknowledged. The first cases show when it
+ * looks and what follows, with a transport that answers as the test says. The TCP cases show that a live peer is never taken for
+ * dead. test_dead_link_posix.c cuts a real link.
  */
 
 #include <stdatomic.h>

@@ -142,7 +142,7 @@ int tofu_perf_serve(const struct perf_options *options, const char *address);
 
 struct perf_worker;
 
-/** How many messages are posted before it is looked what has come in. */
+/** Messages that a worker posts before it looks for arrivals. */
 enum { PERF_BURST = 512 };
 
 enum perf_line_state { PERF_LINE_NEW, PERF_LINE_CONNECTING, PERF_LINE_OPEN, PERF_LINE_LEAVING };

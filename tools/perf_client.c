@@ -275,7 +275,7 @@ static void go_round(struct perf_worker *w)
 	} while (line != last && !tofu_perf_failed(w->client));
 }
 
-/* With --share a line goes on by one message, so it takes some rounds to make a burst. */
+/* With --share a round posts one message to each line, so a burst is several rounds. */
 static void go_on(struct perf_worker *w)
 {
 	uint32_t rounds = w->client->options->share ? PERF_BURST / w->line_count + 1 : 1;

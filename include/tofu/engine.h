@@ -121,8 +121,8 @@ void tofu_engine_destroy(tofu_engine *engine);
 
 /**
  * Let an engine speak a transport: addresses that start with its scheme go to it.
- * Ownership: transport must stay valid as long as the engine. An instance does: the engine is one of its holders, and the caller may
- *            give it up at once (tofu_transport_destroy()).
+ * Ownership: transport must stay valid as long as the engine. The engine holds an instance itself, so the caller may give that up
+ *            at once (tofu_transport_destroy()).
  * Threads:   any. Blocks: no.
  * Errors:    TOFU_NOT_SUPPORTED (built for another TOFU_TRANSPORT_ABI), TOFU_NOT_ALLOWED (NULL, or in a child after fork(); a
  *            required operation missing; a scheme that is missing, that no address can begin with, or that is registered

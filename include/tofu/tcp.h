@@ -35,9 +35,10 @@ struct tofu_tcp_options {
 void tofu_tcp_options_init(struct tofu_tcp_options *options, size_t size);
 
 /**
- * Make an instance with options of its own. options may be NULL (every default); it is copied. Several may be registered in an
- * engine, under schemes of their own. Give it up with tofu_transport_destroy(), any time after it is registered.
- * Threads: any. Blocks: no.
+ * Make an instance with its own options. options may be NULL (every default). An engine takes several instances if their schemes
+ * differ.
+ * Ownership: options and its text are copied; *out is given up with tofu_transport_destroy(), as soon as it is registered.
+ * Threads:   any. Blocks: no.
  * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, or dead_after_ms is under 1000), TOFU_NOT_SUPPORTED (a newer
  *         program's options), TOFU_ALLOCATION_FAILED.
  */

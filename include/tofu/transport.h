@@ -54,11 +54,11 @@ struct tofu_link {
  * A transport. The application gives it to tofu_engine_register(). It is static const data that is filled by name, or an instance
  * with configuration of its own, which a function of the transport's library makes and tofu_transport_destroy() gives up.
  *
- * Each operation gets the transport that it was called of as t: the one that was registered. A transport that changes another
- * one's behaviour copies its table, config included, and replaces what is different.
+ * Each operation gets the registered table as t. To change the behaviour of a transport, copy its table, config included, replace
+ * operations in the copy, and call the original ones with the original table.
  *
- * All operations but hold, release, resolve and complete run on the engine's thread, with two exceptions: send also on a thread that posts
- * while the engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a
+ * All operations except hold, release, resolve and complete run on the engine's thread, with two exceptions: send also on a thread
+ * that posts while the engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a
  * child after fork(), is not there. Never two at once. None may block, sleep or call the engine.
  *
  * TOFU_WOULD_BLOCK means: nothing was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction
@@ -73,22 +73,20 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * config, hold, release, peer_address, listen_all, acknowledge, complete and look may be NULL; all others are required.
+ * config, hold, release, peer_address, listen_all, acknowledge, complete and look may be NULL; the others are required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
 	uint32_t abi;       /* TOFU_TRANSPORT_ABI */
 	const char *scheme; /* what addresses start with, before the first '|': "tcp"; 1 to 15 of A-Z a-z 0-9 + - . _ */
 
-	/**
-	 * The transport's own: the configuration of an instance. The library does not look at it.
-	 */
+	/** The configuration of an instance. The library does not look at it. */
 	void *config;
 
 	/**
-	 * One holder more, one fewer: any thread, at any time. Who makes an instance is its first holder; an engine in which it is
-	 * registered is one until it is destroyed, and a lookup until it has ended. With its last holder an instance goes. Both NULL:
-	 * it is never freed.
+	 * Add a holder, remove a holder. Any thread, at any time. The maker of an instance is its first holder. Each engine in which
+	 * it is registered holds it until the engine is destroyed, and each lookup until it has ended. The last release frees the
+	 * instance. Both NULL: the table is never freed.
 	 */
 	void (*hold)(const struct tofu_transport *t);
 	void (*release)(const struct tofu_transport *t);
@@ -97,8 +95,8 @@ struct tofu_transport {
 	 * Turn the rest of an address (after "scheme|") into one or more system addresses, best first. At most `capacity` are
 	 * written; *count says how many there are, and may be more. With may_block 0 it answers at once: TOFU_WOULD_BLOCK if
 	 * that takes a lookup. It is then called again, with may_block 1, on a helper thread with 512 KiB of stack, at the same
-	 * time as other operations and other lookups; that call may outlast the engine, so it uses nothing but its arguments and
-	 * what it holds of its configuration.
+	 * time as other operations and other lookups; that call may outlast the engine, so it uses only its arguments and
+	 * the configuration in t.
 	 * Errors: TOFU_INVALID_ADDRESS, TOFU_HOST_NOT_FOUND, TOFU_PATH_TOO_LONG, TOFU_NOT_SUPPORTED, ...
 	 */
 	enum tofu_status (*resolve)(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
@@ -119,11 +117,10 @@ struct tofu_transport {
 	enum tofu_status (*accept)(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link);
 
 	/**
-	 * rest: what was called, after "scheme|", and `to` is one of its addresses; valid during the call. A transport that has to
-	 * know the name of the host, as TLS has, finds it there.
-	 *
-	 * Start to connect: TOFU_OK (connected), TOFU_WOULD_BLOCK (connect_finish tells), or why not. TOFU_WOULD_BLOCK with *want
-	 * 0: it could not be started; the same is called again after a pause, with the same link and address.
+	 * Start to connect to one address of rest. rest is the called address after "scheme|", valid during the call; a transport
+	 * that needs the name of the host, as TLS does, finds it there. Returns TOFU_OK (connected), TOFU_WOULD_BLOCK
+	 * (connect_finish tells), or why not. TOFU_WOULD_BLOCK with *want 0: it could not be started; the same is called again after
+	 * a pause, with the same link and address.
 	 */
 	enum tofu_status (*connect_start)(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
 	                                  const struct tofu_sockaddr *to, unsigned *want);
@@ -177,10 +174,10 @@ struct tofu_transport {
 	                             char *out, size_t capacity);
 
 	/**
-	 * Does the peer's system still acknowledge what was sent? Called look_ms milliseconds after something was sent, and again while
-	 * not all of it is acknowledged; waited_ms: for how long that has been so. *settled 1: all is, and nothing more is asked
-	 * until something is sent again. Failures end the link: TOFU_PEER_DISCONNECTED. A peer that only does not read is no
-	 * failure. look_ms 0 and NULL: a dead peer is noticed in another way, or not.
+	 * Does the peer's system still acknowledge what was sent? Called look_ms milliseconds after something was sent, and again
+	 * every look_ms while some of it is unacknowledged. waited_ms: milliseconds for which that has been so, counted in
+	 * calls. *settled 1: everything is acknowledged; the next call follows the next send. A failure ends the link:
+	 * TOFU_PEER_DISCONNECTED. A peer that does not read is no failure. NULL, with look_ms 0: never called.
 	 */
 	enum tofu_status (*look)(const struct tofu_transport *t, struct tofu_link *link, uint32_t waited_ms,
 	                         int *settled);
@@ -188,16 +185,16 @@ struct tofu_transport {
 };
 
 /**
- * Give up an instance that a tofu_..._create() has made. It goes when no engine has it any more either, so this may be done as
- * soon as it is registered. NULL is fine, and so is a transport that is static: nothing happens. Any thread; never blocks.
+ * Give up an instance that a tofu_..._create() has made. Engines that have it keep it, so this may follow
+ * tofu_engine_register() at once; the last holder frees it. Does nothing for NULL and for a static table. Threads: any. Blocks: no.
  */
 void tofu_transport_destroy(struct tofu_transport *t);
 
 /**
- * Make an instance of a transport: a copy of its table with another scheme (NULL: the same one), size bytes of configuration in
- * config, all 0, and hold and release: for a table whose operations find what the application has chosen there. end, if it is not NULL, is called with config when the last holder has gone, on that
- * one's thread; config itself goes with the instance.
- * Ownership: *out is given up with tofu_transport_destroy(). Threads: any. Blocks: no.
+ * Make an instance of a table of your own, whose operations read their options from config. The instance is a copy with that
+ * scheme (NULL: the table's), with size zeroed bytes at config, and with hold and release. When the last holder releases it, end
+ * (if not NULL) is called with config on that thread; then config and the instance are freed.
+ * Ownership: *out is given up with tofu_transport_destroy(); scheme is copied. Threads: any. Blocks: no.
  * Errors: TOFU_NOT_ALLOWED (the scheme is none), TOFU_ALLOCATION_FAILED.
  */
 enum tofu_status tofu_transport_create(const struct tofu_transport *of, const char *scheme, size_t size,
@@ -208,11 +205,11 @@ enum tofu_status tofu_transport_create(const struct tofu_transport *of, const ch
  * shorter one lacks is 0, which means default. Any thread; nothing blocks.
  */
 
-/** For a tofu_..._options_init(): set size and zero the rest. Nothing for NULL, or a size that is less than size itself has. */
+/** For a tofu_..._options_init(): set size and zero the rest. Does nothing for NULL, or for a size under sizeof(size_t). */
 void tofu_options_begin(void *options, size_t size);
 /**
- * For a tofu_..._create(): a copy in the form of this library, of `size` bytes. from: NULL for all defaults.
- * Errors: TOFU_NOT_ALLOWED (its size is none), TOFU_NOT_SUPPORTED (a newer program's, which asks for what is not known here).
+ * For a tofu_..._create(): copy from, whatever its size, into the size bytes at out. from: NULL for all defaults.
+ * Errors: TOFU_NOT_ALLOWED (from->size is under sizeof(size_t)), TOFU_NOT_SUPPORTED (from is longer, and not 0 beyond size).
  */
 enum tofu_status tofu_options_take(const void *from, void *out, size_t size);
 
@@ -260,6 +257,7 @@ struct tofu_listen_options {
 	uint32_t only_ipv6; /* "::" takes no IPv4 */
 	uint32_t mode;      /* Unix: of the file; 0: 0600 */
 };
+/** Set size and zero the rest, that is, choose every default. size: sizeof(struct tofu_listen_options), as compiled. */
 void tofu_listen_options_init(struct tofu_listen_options *options, size_t size);
 /** options: NULL for tofu_socket_listen(). Errors: TOFU_NOT_SUPPORTED, too: the system lacks what they ask for. */
 enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const struct tofu_listen_options *options,
@@ -282,14 +280,15 @@ enum tofu_status tofu_socket_nodelay(intptr_t socket);
 /** Acknowledge at once what has been received (TCP_QUICKACK); nothing where the system cannot be asked to. Once, not for ever. */
 void tofu_socket_acknowledge(intptr_t socket);
 /**
- * Have the system look after a TCP connection on which nothing is sent: a peer that has not answered for so long is dead, and
- * receiving says TOFU_PEER_DISCONNECTED (SO_KEEPALIVE). A probe goes out about every third of that time; the process is not woken.
- * UINT32_MAX: never. Whole seconds, at least one.
+ * Have the system probe a silent TCP connection (SO_KEEPALIVE). When the peer has not answered for dead_after_ms milliseconds,
+ * receiving fails with TOFU_PEER_DISCONNECTED. The first probe follows after a third of that time. Probes do not wake the process.
+ * The system counts whole seconds, at least one. UINT32_MAX: no probes. Errors: TOFU_SETSOCKOPT_FAILED, TOFU_PEER_DISCONNECTED.
  */
 enum tofu_status tofu_socket_keepalive(intptr_t socket, uint32_t dead_after_ms);
 /**
- * For a TCP transport's look: *settled 1 when all that was sent is acknowledged. TOFU_PEER_DISCONNECTED: for dead_after_ms nothing
- * was acknowledged, though the system has sent it again and again. Where the system does not tell, all is settled.
+ * For the look of a TCP transport: *settled is 1 when everything sent is acknowledged, else 0. Errors: TOFU_PEER_DISCONNECTED
+ * (nothing was acknowledged for dead_after_ms milliseconds, although the system sent it again at least twice). Where the system
+ * does not tell, *settled is 1.
  */
 enum tofu_status tofu_socket_look(intptr_t socket, uint32_t waited_ms, uint32_t dead_after_ms, int *settled);
 /** Send FIN after what was sent. */

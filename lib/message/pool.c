@@ -662,7 +662,7 @@ static TOFU_APART void put_in_exchange(struct tofu_pool *pool, struct tofu_magaz
 	put_back(pool, &pool->messages, msgs, half, false);
 }
 
-/* When the magazine is closed the pool may be gone: another thread may have fetched the message, and it was perhaps the last one out. */
+/* Once the magazine is closed the pool may be gone: another thread may take the message, and it may be the last one out. */
 static inline void put_at_hand(struct tofu_pool *pool, struct tofu_msg *m)
 {
 	struct tofu_magazine *z = open_magazine(pool);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Structs of options. Each begins with its size as the program was compiled, so it can grow: an older, shorter one is zero beyond
- * its end, which means default; a newer, longer one is fine while it says nothing that we do not know.
+ * Structs of options. Each begins with its size as the program was compiled, so it can grow. What an older, shorter one lacks is 0,
+ * which means default. A newer, longer one is accepted if the part that we do not know is 0.
  */
 
 #include <stdbool.h>

@@ -27,7 +27,7 @@
 
 #include "platform/os.h" /* struct tofu_thread, tofu_mutex, tofu_cond: the only system types that show */
 
-/** For the seldom taken way of a function that each message calls: kept out of it, it costs the usual way nothing. */
+/** For the rare path of a function that every message calls. Kept out of line, it costs the usual path nothing. */
 #define TOFU_APART __attribute__((noinline))
 
 /* init.c: the count behind tofu_init() and tofu_deinit(). */

@@ -15,7 +15,7 @@
 
 #include "platform/platform.h"
 
-/* Probes that may be lost before a peer is dead, and what was sent that may be, so that one lost packet is no death. */
+/* How many probes, and how many attempts to send the same data, go unanswered before a peer is dead: one lost packet is no death. */
 enum { PROBES = 5, SENT_AGAIN = 2 };
 
 static int fd_of(intptr_t socket)
@@ -56,9 +56,9 @@ enum tofu_status tofu_socket_keepalive(intptr_t socket, uint32_t dead_after_ms)
 }
 
 /*
- * TCP_USER_TIMEOUT is not for us: it also ends a connection whose peer has closed its window and acknowledges every probe, that
- * is, one that lives and does not read. With the window closed nothing is unacknowledged, and probes that are answered do not
- * count. They come ever more seldom, up to two minutes apart, so a peer that dies then is noticed late.
+ * TCP_USER_TIMEOUT would not do: it also ends a connection whose peer keeps its window closed but acknowledges every probe. That
+ * peer is alive and does not read. While the window is closed nothing is in flight, and only unanswered probes count. The system
+ * spaces probes up to two minutes apart, so a peer that dies with a closed window is noticed late.
  */
 enum tofu_status tofu_socket_look(intptr_t socket, uint32_t waited_ms, uint32_t dead_after_ms, int *settled)
 {

@@ -106,7 +106,7 @@ struct tofu_chan {
 	bool fin_sent : 1;                 /* our side is shut down */
 	bool reads_on : 1;                 /* there may be more to read that no poller sees */
 	bool owes_ready : 1;               /* a send_ready could not be made for want of memory */
-	uint8_t looks;                     /* in a row that found something sent and not acknowledged */
+	uint8_t looks;                     /* in a row that found unacknowledged data */
 	uint8_t pauses;                    /* in a row, for the system could not just then */
 	uint8_t reprieves;                 /* of a timer that is overdue while there is more to read */
 	uint8_t head_len;

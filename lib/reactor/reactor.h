@@ -91,7 +91,7 @@ struct tofu_reactor {
 	bool has_turn;
 	atomic_uint turn_wanted;     /* threads that are to have it before the reactor has it again */
 	const void *_Atomic turn_of; /* the thread that holds it */
-	int64_t asleep_until_ns;     /* who waits for events knows of no timer before that */
+	int64_t asleep_until_ns;     /* the thread that waits for events knows of no earlier timer */
 	int64_t through_ns;          /* when a message was last to be written by its poster */
 	int64_t gathered_ns;         /* when what posters had gathered was last written by one of them */
 	struct tofu_poller *poller;

@@ -152,7 +152,7 @@ static void find_answer(struct tofu_resolver *res, struct worker *w, struct tofu
 	tofu_list_remove(&l->of_resolver);
 	res->running -= l->state == TOFU_LOOKUP_RUNNING;
 	if (l->state == TOFU_LOOKUP_FORGOTTEN || res->engine == NULL) {
-		/* Without the lock: with it an instance of a transport may end, which is somebody's code. */
+		/* Without the lock: this may end an instance of a transport, and so call a plugin's code. */
 		tofu_mutex_unlock(&res->lock);
 		tofu_lookup_free(l);
 		tofu_mutex_lock(&res->lock);

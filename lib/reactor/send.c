@@ -125,7 +125,7 @@ static void look_later(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_timer_start(r, c, TOFU_TIMER_ANSWER, r->now_ns + c->transport->look_ms * TOFU_NS_PER_MS);
 }
 
-/* The time that is awaited is counted in looks, not taken from the clock: if it is we who have stood still, the peer has not. */
+/* The time is counted in looks, not by the clock: while this process is stopped, the peer is not silent. */
 void tofu_send_look(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	const struct tofu_transport *t = c->transport;

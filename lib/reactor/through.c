@@ -27,8 +27,8 @@ static bool idle(const struct tofu_chan *c)
 	       c->send_want == 0 && !tofu_list_linked(&c->dirty);
 }
 
-/* ... for the reactor to do: a channel, a notice, or a timer that it does not know of. */
-static bool is_left_something(const struct tofu_reactor *r)
+/* Is there work for the reactor: a channel, a notice, or a timer that it does not know of? */
+static bool reactor_has_work(const struct tofu_reactor *r)
 {
 	return !tofu_list_empty(&r->dirty) || r->owing > 0 || tofu_timers_next(&r->timers) < r->asleep_until_ns;
 }
@@ -50,7 +50,7 @@ static bool write_it(struct tofu_reactor *r, struct tofu_msg *m)
 	if (!idle(c))
 		tofu_chan_touch(r, c);
 	tofu_reactor_deliver(r);
-	if (is_left_something(r) && tofu_mailbox_nudge(box))
+	if (reactor_has_work(r) && tofu_mailbox_nudge(box))
 		tofu_engine_wake(r->engine);
 	return true;
 }

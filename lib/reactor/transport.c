@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The transports of an engine: registered under a lock, found without one, for none is taken out before the engine ends. Each has
- * the engine for a holder (<tofu/transport.h>), and each lookup that is under way, which may outlast the engine.
+ * The transports of an engine, and instances. Transports are registered under a lock and found without one, since none is removed
+ * before the engine ends. The engine holds each of them, and so does each lookup, which may outlast the engine.
  */
 
 #include "reactor/transport.h"
@@ -70,7 +70,7 @@ void tofu_engine_release_transports(struct tofu_engine *e)
 
 /* --- instances --- */
 
-/* The table comes first, so that it is what the application frees; config is found from any copy of the table. */
+/* Found from t->config, which copies of the table share. */
 struct instance {
 	struct tofu_transport table;
 	atomic_uint holders;

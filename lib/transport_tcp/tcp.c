@@ -25,8 +25,8 @@ struct config {
 };
 
 /*
- * A peer that has not answered for so long is dead. Under a minute, which people wait for; long enough for a cable that is plugged
- * in elsewhere. In that time what was sent is looked at four times, so that even the latest look is within the minute.
+ * The default of dead_after_ms: long enough to move a cable, and under a minute, the longest that people wait. Sent data is looked
+ * at LOOKS times in that period, so the last look falls within the minute, too.
  */
 enum { DEAD_AFTER_MS = 45000, LOOKS = 4, DEAD_AFTER_LEAST_MS = 1000 };
 

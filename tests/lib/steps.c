@@ -197,7 +197,7 @@ unsigned wait_working(intptr_t handle, unsigned bits)
 	return ready;
 }
 
-/* What a call finds when its patience is over it was not woken for. */
+/* A call that succeeds only when its patience is over was not woken. */
 static void must_be_woken(enum tofu_status status, int64_t until_ns)
 {
 	must(status != TOFU_OK || tofu_plat_now_ns() < until_ns, "it is there, and nobody was woken for it");
