@@ -28,6 +28,22 @@ enum tofu_close {
 	                           shutdown, no option, no file removed */
 };
 
+/**
+ * How the rest of an address is written, and as which URL people may write it instead. In a URL the scheme's other name stands
+ * before the colon (url of the table). A form is checked before a message is posted; TOFU_FORM_TEXT is not.
+ */
+enum tofu_address_form {
+	TOFU_FORM_TEXT = 0,      /* anything; "url://TEXT" or "url:TEXT" */
+	TOFU_FORM_HOST_PORT = 1, /* "HOST|PORT"; "url://HOST:PORT", an IPv6 address in brackets */
+	TOFU_FORM_PATH = 2       /* "PATH"; "url:///PATH", or "url:PATH" where PATH may be relative */
+};
+
+/** Who is at the other end of a link, as far as that is proved. */
+struct tofu_identity {
+	int64_t uid, gid, pid; /* of the process that connected or listened, as the system says; -1: not known */
+	char text[256];        /* what a certificate proves, terminated; "": nothing */
+};
+
 /** The most addresses of one name that are used; how many are left out is logged. */
 enum { TOFU_ADDRESSES_MAX = 64 };
 
@@ -57,8 +73,9 @@ struct tofu_link {
  * Each operation gets the registered table as t. To change the behaviour of a transport, copy its table, config included, replace
  * operations in the copy, and call the original ones with the original table.
  *
- * All operations except hold, release, resolve and complete run on the engine's thread, with two exceptions: send also on a thread
- * that posts while the engine's sleeps; close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a
+ * All operations except hold, release, resolve and complete run on the engine's thread, with three exceptions: send also on a thread
+ * that posts while the engine's sleeps; local_address, peer_address and identify also on a thread that asks about a channel
+ * (tofu_channel_inspect()); close also on the thread that calls tofu_engine_destroy(), once the engine's has ended or, in a
  * child after fork(), is not there. Never two at once. None may block, sleep or call the engine.
  *
  * TOFU_WOULD_BLOCK means: nothing was done, call again when *want (TOFU_READABLE, TOFU_WRITABLE) holds, whichever direction
@@ -73,7 +90,8 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * config, hold, release, peer_address, listen_all, acknowledge, complete and look may be NULL; the others are required.
+ * config, hold, release, peer_address, listen_all, acknowledge, complete, look, url and identify may be NULL; the others are
+ * required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -111,8 +129,9 @@ struct tofu_transport {
 
 	/**
 	 * Take one waiting connection. Errors: TOFU_WOULD_BLOCK (none), TOFU_LIMIT_REACHED (no descriptor or memory now: the
-	 * engine pauses the listener), TOFU_ACCEPT_FAILED (the listener is broken). A connection that went away before it
-	 * was accepted is no failure.
+	 * engine pauses the listener), TOFU_PERMISSION_DENIED (there is one, and it may not come in: the engine asks for its address,
+	 * counts it, closes it, and goes on), TOFU_ACCEPT_FAILED (the listener is broken). A connection that went away
+	 * before it was accepted is no failure.
 	 */
 	enum tofu_status (*accept)(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link);
 
@@ -182,6 +201,13 @@ struct tofu_transport {
 	enum tofu_status (*look)(const struct tofu_transport *t, struct tofu_link *link, uint32_t waited_ms,
 	                         int *settled);
 	uint32_t look_ms;
+
+	/** How addresses are written after "scheme|", and what a URL begins with instead of the scheme: "unix". NULL: the scheme. */
+	enum tofu_address_form form;
+	const char *url;
+
+	/** Who the peer is. *out comes in with nothing known. NULL: the transport cannot tell. */
+	void (*identify)(const struct tofu_transport *t, const struct tofu_link *link, struct tofu_identity *out);
 };
 
 /**

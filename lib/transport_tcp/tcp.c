@@ -319,6 +319,7 @@ static const struct tofu_transport plain = {
 	.acknowledge = tcp_acknowledge,
 	.look = tcp_look,
 	.look_ms = DEAD_AFTER_MS / LOOKS,
+	.form = TOFU_FORM_HOST_PORT,
 };
 
 const struct tofu_transport *tofu_tcp(void)

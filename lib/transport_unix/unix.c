@@ -347,6 +347,8 @@ static const struct tofu_transport plain = {
 	.local_address = unix_local_address,
 	.peer_address = unix_peer_address,
 	.complete = unix_complete,
+	.form = TOFU_FORM_PATH,
+	.url = "unix",
 };
 
 const struct tofu_transport *tofu_unix(void)
