@@ -7,18 +7,31 @@
 #include <string.h>
 
 #include "message/message.h"
+#include "message/pool.h"
 
 static struct tofu_msg *msg;
+static struct tofu_pool *pool;
+static struct tofu_address_rules *rules;
+
+static void not_refilled(void *context)
+{
+	(void)context;
+}
 
 static void setup(void)
 {
-	msg = tofu_msg_create(NULL, TOFU_MSG_SMALL_HEADERS, TOFU_MSG_SMALL_BODY);
-	ck_assert_ptr_nonnull(msg);
+	ck_status(tofu_pool_create(1, 1, not_refilled, NULL, &pool), TOFU_OK);
+	rules = tofu_pool_rules(pool);
+	tofu_address_add_rule(rules, "tcp", NULL, TOFU_FORM_HOST_PORT);
+	tofu_address_add_rule(rules, "uds", "unix", TOFU_FORM_PATH);
+	tofu_address_add_rule(rules, "inproc", NULL, TOFU_FORM_TEXT);
+	ck_status(tofu_pool_get(pool, TOFU_POOL_ONLY, &msg), TOFU_OK);
 }
 
 static void teardown(void)
 {
 	tofu_msg_put(&msg);
+	tofu_pool_destroy(pool);
 }
 
 struct form {
@@ -55,6 +68,9 @@ static const struct form both[] = {
 	{ "tcpx|no port here", "tcpx|no port here" },
 	{ "tc|no port here", "tc|no port here" },
 	{ "uds|/t\xc3\xa4st", "uds|/t\xc3\xa4st" },
+	{ "inproc|a name", "inproc|a name" },
+	{ "inproc://a/name:1", "inproc|a/name:1" },
+	{ "inproc:a name", "inproc|a name" },
 };
 enum { BOTH_NR = sizeof both / sizeof both[0] };
 
@@ -168,7 +184,7 @@ START_TEST(what_is_normal_stays)
 {
 	char out[TOFU_ADDRESS_MAX + 1];
 
-	ck_status(tofu_address_normalize(both[_i].normal, out), TOFU_OK);
+	ck_status(tofu_address_normalize(rules, both[_i].normal, out), TOFU_OK);
 	ck_assert_str_eq(out, both[_i].normal);
 }
 END_TEST
@@ -207,7 +223,7 @@ START_TEST(a_wrong_form_is_refused_and_nothing_changes)
 	assert_untouched();
 	ck_status(tofu_msg_listen_on(msg, wrong[_i]), TOFU_INVALID_ADDRESS);
 	assert_untouched();
-	ck_status(tofu_address_normalize(wrong[_i], out), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_address_normalize(rules, wrong[_i], out), TOFU_INVALID_ADDRESS);
 	ck_assert_str_eq(out, "");
 }
 END_TEST
@@ -220,7 +236,7 @@ struct fault {
 
 static const char no_port[] = "the port is missing", no_host[] = "the host is missing",
 		  wrong_port[] = "the port is not a number from 0 to 65535",
-		  no_transport[] = "the address does not begin with a transport and a bar, like tcp|HOST|PORT";
+		  no_transport[] = "the address does not begin with a transport and a bar, like TRANSPORT|REST";
 
 static const struct fault faults[] = {
 	{ "tcp|h", no_port, no_port },
@@ -244,7 +260,7 @@ static const struct fault faults[] = {
 	{ "tcp://[::1:80", "the host has no closing bracket", "the host has no closing bracket" },
 	{ "tcp://[::1]80", "a colon is missing before the port", "a colon is missing before the port" },
 	{ "tcp://h/x:80", "the host contains one of / ? # @ [ ]", "the host contains one of / ? # @ [ ]" },
-	{ "unix://h", "a path behind unix:// begins with a slash", "a path behind unix:// begins with a slash" },
+	{ "unix://h", "a path behind :// begins with a slash", "a path behind :// begins with a slash" },
 	{ "nonsense", no_transport, no_transport },
 	{ "http://h:80", no_transport, no_transport },
 	{ "sixteen_bytes_ab|x", no_transport, no_transport },
@@ -258,7 +274,7 @@ enum { FAULTS_NR = sizeof faults / sizeof faults[0] };
 
 static void expect_fault(const char *address, enum tofu_opcode opcode, const char *expected)
 {
-	const char *got = tofu_address_fault(address, opcode);
+	const char *got = tofu_address_judge(rules, address, opcode);
 
 	ck_assert_msg((got == NULL) == (expected == NULL) && (got == NULL || strcmp(got, expected) == 0), "%s: %s",
 	              address != NULL ? address : "NULL", got != NULL ? got : "nothing is wrong");
@@ -286,13 +302,13 @@ END_TEST
 START_TEST(an_address_is_refused_if_something_is_wrong_with_it_and_only_then)
 {
 	for (size_t i = 0; i < WRONG_NR; i++) {
-		ck_assert_msg(tofu_address_fault(wrong[i], TOFU_HELLO_REQUEST) != NULL, "%s", wrong[i]);
-		ck_assert_msg(tofu_address_fault(wrong[i], TOFU_WELCOME_REQUEST) != NULL, "%s", wrong[i]);
+		ck_assert_msg(tofu_address_judge(rules, wrong[i], TOFU_HELLO_REQUEST) != NULL, "%s", wrong[i]);
+		ck_assert_msg(tofu_address_judge(rules, wrong[i], TOFU_WELCOME_REQUEST) != NULL, "%s", wrong[i]);
 	}
 	for (size_t i = 0; i < BOTH_NR; i++)
 		expect_fault(both[i].given, TOFU_HELLO_REQUEST, NULL);
 	for (size_t i = 0; i < LISTENING_NR; i++) {
-		ck_assert_msg(tofu_address_fault(listening[i].given, TOFU_HELLO_REQUEST) != NULL, "%s",
+		ck_assert_msg(tofu_address_judge(rules, listening[i].given, TOFU_HELLO_REQUEST) != NULL, "%s",
 		              listening[i].given);
 		expect_fault(listening[i].given, TOFU_WELCOME_REQUEST, NULL);
 	}
@@ -305,6 +321,35 @@ START_TEST(a_new_address_takes_away_what_was_wrong_with_the_last_one)
 	ck_status(tofu_msg_connect_to(msg, "tcp|h|1"), TOFU_OK);
 	ck_assert_str_eq(address_of(msg, "~detail"), "");
 	ck_assert_str_eq(address_of(msg, "~connect_to"), "tcp|h|1");
+}
+END_TEST
+
+/* Its transport may be registered later. What no transport takes is wrong in any case. */
+START_TEST(without_any_transport_only_the_form_of_a_url_is_known)
+{
+	struct tofu_address_rules none = { 0 };
+	char out[TOFU_ADDRESS_MAX + 1];
+
+	ck_status(tofu_address_normalize(&none, "tcp://h:1", out), TOFU_OK);
+	ck_assert_str_eq(out, "tcp://h:1");
+	ck_status(tofu_address_normalize(NULL, "tcp|h", out), TOFU_OK);
+	ck_assert_str_eq(out, "tcp|h");
+	ck_status(tofu_address_normalize(&none, "h:1", out), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_address_normalize(&none, "://h:1", out), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_address_normalize(&none, "tcp://h:1 ", out), TOFU_INVALID_ADDRESS);
+}
+END_TEST
+
+START_TEST(an_instance_has_the_form_of_its_transport_and_the_first_one_has_the_urls)
+{
+	char out[TOFU_ADDRESS_MAX + 1];
+
+	tofu_address_add_rule(rules, "inner", "tcp", TOFU_FORM_HOST_PORT);
+	ck_status(tofu_address_normalize(rules, "inner|h|01", out), TOFU_OK);
+	ck_assert_str_eq(out, "inner|h|1");
+	ck_status(tofu_address_normalize(rules, "inner|h", out), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_address_normalize(rules, "tcp://h:1", out), TOFU_OK);
+	ck_assert_str_eq(out, "tcp|h|1");
 }
 END_TEST
 
@@ -327,12 +372,12 @@ START_TEST(the_longest_address_fits_and_a_longer_one_does_not)
 	memset(address, 'x', sizeof address);
 	memcpy(address, "uds|", 4);
 	address[TOFU_ADDRESS_MAX] = '\0';
-	ck_status(tofu_address_normalize(address, out), TOFU_OK);
+	ck_status(tofu_address_normalize(rules, address, out), TOFU_OK);
 	ck_assert_str_eq(out, address);
 	ck_status(tofu_msg_connect_to(msg, address), TOFU_OK);
 	address[TOFU_ADDRESS_MAX] = 'x';
 	address[TOFU_ADDRESS_MAX + 1] = '\0';
-	ck_status(tofu_address_normalize(address, out), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_address_normalize(rules, address, out), TOFU_INVALID_ADDRESS);
 	ck_status(tofu_msg_connect_to(msg, address), TOFU_INVALID_ADDRESS);
 }
 END_TEST
@@ -458,6 +503,8 @@ static Suite *suite_of_address(void)
 	tcase_add_test(forms, an_address_that_is_too_long_is_said_to_be);
 	tcase_add_test(forms, an_address_is_refused_if_something_is_wrong_with_it_and_only_then);
 	tcase_add_test(forms, a_new_address_takes_away_what_was_wrong_with_the_last_one);
+	tcase_add_test(forms, without_any_transport_only_the_form_of_a_url_is_known);
+	tcase_add_test(forms, an_instance_has_the_form_of_its_transport_and_the_first_one_has_the_urls);
 	tcase_add_test(forms, null_is_refused);
 	tcase_add_test(forms, the_longest_address_fits_and_a_longer_one_does_not);
 	suite_add_tcase(s, forms);

@@ -190,6 +190,7 @@ START_TEST(a_channel_that_waits_for_a_name_takes_less_than_a_kibibyte)
 	atomic_store(&names_are_known, false);
 	slow = *over_transport(OVER_TCP);
 	slow.scheme = "slow";
+	slow.form = TOFU_FORM_TEXT;
 	slow.resolve = slow_resolve;
 	options.handshake_timeout_ms = UINT32_MAX;
 	side = side_in(engine_up(&options));

@@ -345,9 +345,10 @@ static const struct fault faults[] = {
 	{ TOFU_HELLO_REQUEST, "tcp|127.0.0.1|0", "nobody can be called at port 0" },
 	{ TOFU_HELLO_REQUEST, "uds|", "the path is missing" },
 	{ TOFU_WELCOME_REQUEST, "nonsense",
-	  "the address does not begin with a transport and a bar, like tcp|HOST|PORT" },
+	  "the address does not begin with a transport and a bar, like TRANSPORT|REST" },
 	{ TOFU_HELLO_REQUEST, "a\tb|c", "the address contains a control character" },
-	{ TOFU_HELLO_REQUEST, "tcp://127.0.0.1:80", "an address in a message cannot be a URL" },
+	{ TOFU_HELLO_REQUEST, "http://127.0.0.1:80",
+	  "the address does not begin with a transport and a bar, like TRANSPORT|REST" },
 	{ TOFU_HELLO_REQUEST, "tcp|[::1|80", "the transport does not know this form of address" },
 	{ TOFU_HELLO_REQUEST, "picky|x", "the transport does not know this form of address" },
 };
@@ -385,6 +386,7 @@ START_TEST(what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log)
 
 	picky = *tofu_tcp();
 	picky.scheme = "picky";
+	picky.form = TOFU_FORM_TEXT;
 	picky.resolve = pick_nothing;
 	options.log = note;
 	atomic_store(&told.lines, 0); /* of the last turn of the loop, where Check does not fork */
@@ -432,6 +434,52 @@ START_TEST(an_answer_that_has_no_room_for_what_is_wrong_goes_without)
 	ck_status(tofu_msg_check(msg), TOFU_OK);
 	tofu_msg_put(&msg);
 	expect_end(&side, h.channel, h.id, TOFU_INVALID_ADDRESS);
+	engine_down(engine);
+}
+END_TEST
+
+/* What was called, as the peer sees it: an address, never a URL. */
+static void expect_caller_of(const struct side *side, const struct listening *at)
+{
+	tofu_msg *msg = expect_peer(side, TOFU_HELLO_REQUEST);
+
+	must(has_header(msg, "~connect_to", at->address), "%s", describe(msg));
+	tofu_msg_put(&msg);
+}
+
+START_TEST(a_url_becomes_an_address_when_it_is_given_or_else_when_it_is_posted)
+{
+	tofu_engine *engine = engine_up(NULL), *late;
+	struct side side = side_in(engine), late_side = { 0 };
+	struct listening at;
+	tofu_msg *msg = message(&side, TOFU_HELLO_REQUEST, 0, 0, NULL), *early;
+	char url[sizeof at.address];
+
+	listen_over(&side, OVER_TCP, &at);
+	(void)snprintf(url, sizeof url, "tcp://127.0.0.1%s", strrchr(at.address, '|'));
+	*strrchr(url, '|') = ':';
+	works(tofu_msg_headers_add(msg, "~connect_to", url)); /* by hand */
+	(void)post(&side, &msg);
+	expect_caller_of(&side, &at);
+
+	works(tofu_engine_create(NULL, &late));
+	late_side.engine = late;
+	works(tofu_group_create(late, &late_side.group));
+	early = message(&late_side, TOFU_SIGNAL, 0, 0, NULL);
+	works(tofu_msg_connect_to(early, url)); /* before any transport is registered */
+	must(has_header(early, "~connect_to", url), "%s", describe(early));
+	works(tofu_engine_register(late, tofu_tcp()));
+	msg = message(&late_side, TOFU_SIGNAL, 0, 0, NULL);
+	works(tofu_msg_connect_to(msg, url));
+	must(has_header(msg, "~connect_to", at.address), "%s", describe(msg));
+	tofu_msg_put(&msg);
+	(void)post(&late_side, &early);
+	expect_caller_of(&side, &at);
+	ck_assert_ptr_null(tofu_address_fault(NULL, "tcp|h", TOFU_HELLO_REQUEST));
+	ck_assert_ptr_nonnull(tofu_address_fault(NULL, "h", TOFU_HELLO_REQUEST));
+	ck_assert_str_eq(tofu_address_fault(late, "tcp|h", TOFU_HELLO_REQUEST), "the port is missing");
+	works(tofu_group_destroy(late_side.group));
+	tofu_engine_destroy(late);
 	engine_down(engine);
 }
 END_TEST
@@ -782,6 +830,7 @@ static Suite *suite_of_handshake(void)
 	over_add(connect, what_was_posted_before_the_connection_stood_follows_the_hello_in_order, 1);
 	over_add(connect, a_byesignal_refuses_a_caller, 1);
 	over_add(connect, a_peer_may_skip_the_hello_response, 1);
+	tcase_add_test(connect, a_url_becomes_an_address_when_it_is_given_or_else_when_it_is_posted);
 	tcase_add_test(failed, connect_by_an_unknown_scheme_gives_invalid_address);
 	tcase_add_test(failed, connect_to_a_malformed_address_gives_invalid_address);
 	tcase_add_loop_test(failed, what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log, 0, FAULTS_NR);

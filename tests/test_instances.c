@@ -227,6 +227,7 @@ static struct tofu_transport *counted_instance(void)
 	struct tofu_transport table = *tofu_tcp(), *t;
 
 	table.resolve = look_up_slowly;
+	table.form = TOFU_FORM_TEXT;
 	table.listen = listen_as_tcp;
 	table.accept = accept_as_tcp;
 	table.connect_start = connect_as_tcp;

@@ -214,6 +214,7 @@ static struct side up(const struct tofu_options *or_null)
 	ck_status(tofu_cond_init(&door.moved), TOFU_OK);
 	door_transport = *tofu_tcp();
 	door_transport.scheme = "door";
+	door_transport.form = TOFU_FORM_TEXT;
 	door_transport.resolve = door_resolve;
 	door_transport.connect_start = door_connect;
 	door_transport.close = door_close;

@@ -269,7 +269,7 @@ class Serving(unittest.TestCase):
                 self.assertEqual(self.assert_cannot_listen(address).stdout, "")
 
     def test_what_is_wrong_with_an_address_is_told_apart(self):
-        form = "the address does not begin with a transport and a bar, like tcp|HOST|PORT"
+        form = "the address does not begin with a transport and a bar, like TRANSPORT|REST"
         for address, why in (("tpc|127.0.0.1|80", "no transport of that name is registered"),
                              ("tcp|127.0.0.1", "the port is missing"),
                              ("tcp://127.0.0.1", "the port is missing"),

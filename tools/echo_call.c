@@ -107,7 +107,8 @@ static void fail(struct call *c, enum tofu_status st, const struct line *line, c
 static void fail_to_connect(struct call *c, enum tofu_status st, const tofu_msg *answer)
 {
 	if (is_first_failure(c))
-		tofu_say_unreachable(st, "cannot connect to", c->options->addresses[0], TOFU_HELLO_REQUEST, answer);
+		tofu_say_unreachable(c->end.engine, st, "cannot connect to", c->options->addresses[0],
+		                     TOFU_HELLO_REQUEST, answer);
 }
 
 /* True: gone. False: to be kept for send_ready, or it failed. */

@@ -105,7 +105,7 @@ static void listen_on(struct server *s, const char *address)
 		slot_take(s, &s->slots[sent.channel], SLOT_LISTENER);
 		return;
 	}
-	tofu_say_unreachable(st, "cannot listen on", address, TOFU_WELCOME_REQUEST, NULL);
+	tofu_say_unreachable(s->end.engine, st, "cannot listen on", address, TOFU_WELCOME_REQUEST, NULL);
 	tofu_msg_put(&msg);
 	fail(s);
 }
@@ -127,8 +127,8 @@ static void listening(struct server *s, tofu_msg *msg)
 	enum tofu_status st = tofu_msg_header(msg)->status;
 
 	if (st != TOFU_OK) {
-		tofu_say_unreachable(st, "cannot listen on", s->options->addresses[s->listening], TOFU_WELCOME_REQUEST,
-		                     msg);
+		tofu_say_unreachable(s->end.engine, st, "cannot listen on", s->options->addresses[s->listening],
+		                     TOFU_WELCOME_REQUEST, msg);
 		fail(s);
 	} else if (!print_listening(msg)) {
 		fail(s);

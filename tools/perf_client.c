@@ -54,7 +54,7 @@ void tofu_perf_fail(struct perf_client *c, enum tofu_status status, const struct
 void tofu_perf_unreachable(struct perf_client *c, enum tofu_status status)
 {
 	if (!atomic_exchange(&c->failed, true))
-		tofu_say_unreachable(status, "cannot connect to", c->address, TOFU_HELLO_REQUEST, NULL);
+		tofu_say_unreachable(c->end.engine, status, "cannot connect to", c->address, TOFU_HELLO_REQUEST, NULL);
 }
 
 /* --- opening --- */

@@ -195,7 +195,7 @@ static bool listen_on(struct perf_server *s, const char *address)
 	if (status == TOFU_OK)
 		status = await_listening(s);
 	if (status != TOFU_OK)
-		tofu_say_unreachable(status, "cannot listen on", address, TOFU_WELCOME_REQUEST, NULL);
+		tofu_say_unreachable(s->end.engine, status, "cannot listen on", address, TOFU_WELCOME_REQUEST, NULL);
 	return status == TOFU_OK;
 }
 

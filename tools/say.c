@@ -31,14 +31,14 @@ void tofu_say_wrong(enum tofu_status status, const char *format, ...)
 		(void)fprintf(stderr, "%s: %s\n", program, what);
 }
 
-void tofu_say_unreachable(enum tofu_status status, const char *what, const char *address, enum tofu_opcode opcode,
-                          const tofu_msg *answer)
+void tofu_say_unreachable(tofu_engine *engine, enum tofu_status status, const char *what, const char *address,
+                          enum tofu_opcode opcode, const tofu_msg *answer)
 {
 	size_t len = 0;
 	const char *detail = answer != NULL ? tofu_msg_headers_find(answer, "~detail", &len) : NULL;
 
 	if (detail == NULL && status == TOFU_INVALID_ADDRESS) {
-		detail = tofu_address_fault(address, opcode);
+		detail = tofu_address_fault(engine, address, opcode);
 		len = detail != NULL ? strlen(detail) : 0;
 	}
 	if (detail != NULL)

@@ -22,8 +22,8 @@ void tofu_say_wrong(enum tofu_status status, const char *format, ...)
  * Say "name: what address: why": a sentence of the status, or what is wrong with the address. opcode: of the message that was to
  * go there; answer: the engine's, or NULL if there is none.
  */
-void tofu_say_unreachable(enum tofu_status status, const char *what, const char *address, enum tofu_opcode opcode,
-                          const tofu_msg *answer);
+void tofu_say_unreachable(tofu_engine *engine, enum tofu_status status, const char *what, const char *address,
+                          enum tofu_opcode opcode, const tofu_msg *answer);
 
 /** All that was printed on the standard output is out. False: some of it was not written, now or earlier. */
 bool tofu_say_flush(void);

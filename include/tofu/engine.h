@@ -131,6 +131,13 @@ void tofu_engine_destroy(tofu_engine *engine);
 enum tofu_status tofu_engine_register(tofu_engine *engine, const struct tofu_transport *transport);
 
 /**
+ * What is wrong with an address, for people: "the port is missing". NULL: tofu_msg_connect_to() (opcode TOFU_HELLO_REQUEST) or
+ * tofu_msg_listen_on() (TOFU_WELCOME_REQUEST) takes it in a message of this engine; its transport may still refuse it. With the
+ * engine NULL, only what no transport takes is wrong. The text is static. Threads: any. Blocks: no.
+ */
+const char *tofu_address_fault(tofu_engine *engine_or_null, const char *address, enum tofu_opcode opcode);
+
+/**
  * An engine with TOFU_IO_CALLER has no thread: nothing happens in it unless the application calls. These calls do its work, for
  * all of its groups and channels, while they wait: tofu_receive() and tofu_receive_many(), also with a time-out of 0;
  * tofu_group_drain(); tofu_group_destroy(); and tofu_engine_run(). A program that is not in one of them for some time keeps

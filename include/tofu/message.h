@@ -227,18 +227,13 @@ void **tofu_msg_user(tofu_msg *msg);
  * which said what was wrong with it.
  * Units:  "tcp|HOST|PORT", "uds|PATH", any other "scheme|rest", or a URL: "tcp://HOST:PORT", "tcp://[::1]:PORT",
  *         "unix:///PATH", "unix:PATH" (PATH may be relative). To listen, an empty HOST means every interface, PORT 0 any
- *         free port, an empty PATH a new socket file in the temporary directory. At most 512 bytes.
+ *         free port, an empty PATH a new socket file in the temporary directory. At most 512 bytes. The forms are those of the
+ *         transports that are registered in the message's engine by now. While there are none, tofu_post() judges the form.
  * Errors: TOFU_INVALID_ADDRESS (none of these forms, too long; to connect, an empty HOST or PATH, or PORT 0),
  *         TOFU_INVALID_HEADERS_LEN, TOFU_ALLOCATION_FAILED, TOFU_NULL_MESSAGE. The message is unchanged then.
  */
 enum tofu_status tofu_msg_connect_to(tofu_msg *msg, const char *address);
 enum tofu_status tofu_msg_listen_on(tofu_msg *msg, const char *address);
-
-/**
- * What is wrong with an address, for people: "the port is missing". NULL: tofu_msg_connect_to() (opcode TOFU_HELLO_REQUEST) or
- * tofu_msg_listen_on() (TOFU_WELCOME_REQUEST) takes it; its transport may still refuse it. The text is static. Any thread.
- */
-const char *tofu_address_fault(const char *address, enum tofu_opcode opcode);
 
 #ifdef __cplusplus
 }

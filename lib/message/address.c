@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
+
 /*
- * Addresses as text: "scheme|rest", and the URLs that people are used to, which become that. Only the forms of tcp and
- * uds are checked here; what follows another scheme is its transport's business. Everything is pure but connect_to and
- * listen_on, which change the message only when nothing can fail any more.
+ * Everything here is pure except for connect_to and listen_on, which change the message only when nothing can fail any more.
  *
- * URLs: tcp://HOST:PORT with an IPv6 address in brackets; unix:///PATH, and unix:PATH as gRPC writes it, where PATH may
- * be relative. unix://NAME is refused: NAME is a host there, and a path to those who leave out a slash. Bytes are taken
- * as they are; nothing is percent-decoded but the "%25" before the zone of an IPv6 address (RFC 6874), which many write as
- * a plain '%'. A path cannot end in a space, since a text header's value does not.
+ * URLs: name://HOST:PORT with an IPv6 address in brackets; name:///PATH, and name:PATH as gRPC writes it, where PATH may be
+ * relative. name://HOST for a path is refused: that is a host in a URL, and a path to those who leave out a slash. Bytes are
+ * taken as they are. Nothing is percent-decoded except for the "%25" before the zone of an IPv6 address (RFC 6874), which many
+ * write as a plain '%'. A path cannot end in a space, since a text header's value does not.
  */
 
-#include "message/message.h"
+#include "message/address.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "message/message.h"
+#include "message/pool.h"
 
 enum { PORT_MAX = 65535, PORT_DIGITS = 5 };
 
@@ -38,6 +40,47 @@ bool tofu_address_is_scheme(const char *text)
 	size_t len = strlen(text);
 
 	return len > 0 && scheme_len(text, len) == len;
+}
+
+void tofu_address_add_rule(struct tofu_address_rules *rules, const char *scheme, const char *url,
+                           enum tofu_address_form form)
+{
+	size_t count = atomic_load_explicit(&rules->count, memory_order_relaxed);
+	struct tofu_address_rule *rule = &rules->rules[count];
+
+	rule->form = form;
+	(void)snprintf(rule->scheme, sizeof rule->scheme, "%s", scheme);
+	(void)snprintf(rule->url, sizeof rule->url, "%s", url != NULL ? url : scheme);
+	atomic_store_explicit(&rules->count, count + 1, memory_order_release);
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && memcmp(text, word, len) == 0;
+}
+
+static size_t rules_count(const struct tofu_address_rules *rules)
+{
+	return rules != NULL ? atomic_load_explicit(&rules->count, memory_order_acquire) : 0;
+}
+
+/* NULL: no transport of that scheme is registered. */
+static const struct tofu_address_rule *rule_of_scheme(const struct tofu_address_rules *rules, const char *text,
+                                                      size_t len)
+{
+	for (size_t i = 0; i < rules_count(rules); i++)
+		if (is_word(text, len, rules->rules[i].scheme))
+			return &rules->rules[i];
+	return NULL;
+}
+
+/* Several may have URLs that begin alike: two instances of one transport. The first one has them. */
+static const struct tofu_address_rule *rule_of_url(const struct tofu_address_rules *rules, const char *text, size_t len)
+{
+	for (size_t i = 0; i < rules_count(rules); i++)
+		if (is_word(text, len, rules->rules[i].url))
+			return &rules->rules[i];
+	return NULL;
 }
 
 static const char too_long[] = "the address is longer than 512 bytes";
@@ -113,7 +156,8 @@ static const char *write_address(char out[TOFU_ADDRESS_MAX + 1], const char *sch
 }
 
 /* port: NULL if there is none. */
-static const char *write_tcp(char out[TOFU_ADDRESS_MAX + 1], const char *host, size_t host_len, const char *port)
+static const char *write_host_port(char out[TOFU_ADDRESS_MAX + 1], const char *scheme, const char *host,
+                                   size_t host_len, const char *port)
 {
 	int32_t number;
 	char tail[1 + PORT_DIGITS + 1];
@@ -128,17 +172,20 @@ static const char *write_tcp(char out[TOFU_ADDRESS_MAX + 1], const char *host, s
 	if (number < 0)
 		return "the port is not a number from 0 to 65535";
 	(void)snprintf(tail, sizeof tail, "|%u", (unsigned)number % (PORT_MAX + 1u));
-	return write_address(out, "tcp", host, host_len, tail);
+	return write_address(out, scheme, host, host_len, tail);
 }
 
 /* "scheme|rest", rest being what follows the '|'. */
-static const char *normalize_plain(const char *address, size_t scheme, char out[TOFU_ADDRESS_MAX + 1])
+static const char *normalize_plain(const struct tofu_address_rules *rules, const char *address, size_t scheme_len,
+                                   char out[TOFU_ADDRESS_MAX + 1])
 {
-	const char *rest = address + scheme + 1;
+	const struct tofu_address_rule *rule = rule_of_scheme(rules, address, scheme_len);
+	const char *rest = address + scheme_len + 1;
 	size_t host_len = strcspn(rest, "|");
 
-	if (scheme == 3 && memcmp(address, "tcp", 3) == 0)
-		return write_tcp(out, rest, host_len, rest[host_len] == '|' ? rest + host_len + 1 : NULL);
+	if (rule != NULL && rule->form == TOFU_FORM_HOST_PORT)
+		return write_host_port(out, rule->scheme, rest, host_len,
+		                       rest[host_len] == '|' ? rest + host_len + 1 : NULL);
 	copy(out, address, strlen(address));
 	return NULL;
 }
@@ -156,7 +203,7 @@ static size_t decode_zone(const char *text, size_t len, char host[TOFU_ADDRESS_M
 }
 
 /* "HOST:PORT" or "[IPV6]:PORT". */
-static const char *normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
+static const char *normalize_host_port(const char *scheme, const char *at, char out[TOFU_ADDRESS_MAX + 1])
 {
 	bool bracket = at[0] == '[';
 	const char *host = bracket ? at + 1 : at;
@@ -177,76 +224,92 @@ static const char *normalize_tcp_url(const char *at, char out[TOFU_ADDRESS_MAX +
 		len = decode_zone(host, len, decoded);
 		host = decoded;
 	}
-	return write_tcp(out, host, len, *after == ':' ? after + 1 : NULL);
+	return write_host_port(out, scheme, host, len, *after == ':' ? after + 1 : NULL);
 }
 
-/* What follows "unix:". */
-static const char *normalize_unix_url(const char *at, char out[TOFU_ADDRESS_MAX + 1])
+static const char no_transport[] = "the address does not begin with a transport and a bar, like TRANSPORT|REST";
+
+/* What follows the colon of a URL. */
+static const char *normalize_url(const struct tofu_address_rule *rule, const char *at, char out[TOFU_ADDRESS_MAX + 1])
 {
-	if (strncmp(at, "//", 2) == 0) {
+	bool slashes = strncmp(at, "//", 2) == 0;
+
+	if (slashes)
 		at += 2;
-		if (at[0] != '/' && at[0] != '\0')
-			return "a path behind unix:// begins with a slash";
+	switch (rule->form) {
+	case TOFU_FORM_HOST_PORT:
+		return slashes ? normalize_host_port(rule->scheme, at, out) : no_transport;
+	case TOFU_FORM_PATH:
+		if (slashes && at[0] != '/' && at[0] != '\0')
+			return "a path behind :// begins with a slash";
+		break;
+	case TOFU_FORM_TEXT:
+		break;
 	}
-	return write_address(out, "uds", at, strlen(at), "");
-}
-
-static bool is_word(const char *text, size_t len, const char *word)
-{
-	return len == strlen(word) && memcmp(text, word, len) == 0;
+	return write_address(out, rule->scheme, at, strlen(at), "");
 }
 
 /* Any accepted form becomes "scheme|rest". Otherwise what is wrong, and out is undefined. */
-static const char *normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
+static const char *normalize(const struct tofu_address_rules *rules, const char *address,
+                             char out[TOFU_ADDRESS_MAX + 1])
 {
 	size_t len = strlen(address);
 	const char *fault = fault_of_text(address, len);
 	size_t scheme = fault == NULL ? scheme_len(address, len) : 0;
 	const char *after = address + scheme;
+	const struct tofu_address_rule *rule;
 
 	if (fault != NULL)
 		return fault;
 	if (scheme > 0 && after[0] == '|')
-		return normalize_plain(address, scheme, out);
-	if (is_word(address, scheme, "tcp") && strncmp(after, "://", 3) == 0)
-		return normalize_tcp_url(after + 3, out);
-	if (is_word(address, scheme, "unix") && after[0] == ':')
-		return normalize_unix_url(after + 1, out);
-	return "the address does not begin with a transport and a bar, like tcp|HOST|PORT";
+		return normalize_plain(rules, address, scheme, out);
+	rule = scheme > 0 && after[0] == ':' ? rule_of_url(rules, address, scheme) : NULL;
+	if (rule != NULL)
+		return normalize_url(rule, after + 1, out);
+	if (rules_count(rules) > 0 || scheme == 0 || strncmp(after, "://", 3) != 0)
+		return no_transport;
+	copy(out, address, len);
+	return NULL;
 }
 
-enum tofu_status tofu_address_normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1])
+enum tofu_status tofu_address_normalize(const struct tofu_address_rules *rules, const char *address,
+                                        char out[TOFU_ADDRESS_MAX + 1])
 {
-	if (normalize(address, out) == NULL)
+	if (normalize(rules, address, out) == NULL)
 		return TOFU_OK;
 	out[0] = '\0';
 	return TOFU_INVALID_ADDRESS;
 }
 
 /* An address in normal form can be listened on without host, port or path, but not called. */
-static const char *fault_of_call(const char *address)
+static const char *fault_of_call(const struct tofu_address_rules *rules, const char *address)
 {
-	size_t len = strlen(address);
+	size_t scheme = strcspn(address, "|"), len = strlen(address);
+	const struct tofu_address_rule *rule = rule_of_scheme(rules, address, scheme);
+	const char *rest = address + scheme + 1;
 
-	if (strncmp(address, "tcp||", 5) == 0)
+	if (rule == NULL || rule->form == TOFU_FORM_TEXT)
+		return NULL;
+	if (rule->form == TOFU_FORM_PATH)
+		return *rest == '\0' ? "the path is missing" : NULL;
+	if (*rest == '|')
 		return "the host is missing";
-	if (strncmp(address, "tcp|", 4) == 0 && address[len - 1] == '0' && address[len - 2] == '|')
-		return "nobody can be called at port 0";
-	return strcmp(address, "uds|") == 0 ? "the path is missing" : NULL;
+	return strcmp(address + len - 2, "|0") == 0 ? "nobody can be called at port 0" : NULL;
 }
 
-static const char *fault_for(const char *address, enum tofu_opcode opcode, char normal[TOFU_ADDRESS_MAX + 1])
+static const char *fault_for(const struct tofu_address_rules *rules, const char *address, enum tofu_opcode opcode,
+                             char normal[TOFU_ADDRESS_MAX + 1])
 {
-	const char *fault = address != NULL ? normalize(address, normal) : "the address is missing";
+	const char *fault = address != NULL ? normalize(rules, address, normal) : "the address is missing";
 
-	return fault == NULL && opcode == TOFU_HELLO_REQUEST ? fault_of_call(normal) : fault;
+	return fault == NULL && opcode == TOFU_HELLO_REQUEST ? fault_of_call(rules, normal) : fault;
 }
 
-const char *tofu_address_fault(const char *address, enum tofu_opcode opcode)
+const char *tofu_address_judge(const struct tofu_address_rules *rules, const char *address, enum tofu_opcode opcode)
 {
 	char normal[TOFU_ADDRESS_MAX + 1];
 
-	return fault_for(address, opcode, normal);
+	return fault_for(rules, address, opcode, normal);
 }
 
 /* Room first; after that nothing fails. */
@@ -276,7 +339,7 @@ static enum tofu_status set_address(tofu_msg *msg, enum tofu_opcode opcode, cons
 
 	if (msg == NULL)
 		return TOFU_NULL_MESSAGE;
-	if (fault_for(address, opcode, normal) != NULL)
+	if (fault_for(tofu_pool_rules_of(msg), address, opcode, normal) != NULL)
 		return TOFU_INVALID_ADDRESS;
 	st = write_header(msg, tofu_address_header(opcode), normal);
 	if (st != TOFU_OK)

@@ -215,25 +215,4 @@ static inline const struct tofu_opcode_rule *tofu_opcode_rule(unsigned opcode)
 	return opcode < TOFU_OPCODES ? &tofu_opcode_rules[opcode] : NULL;
 }
 
-/* addresses */
-
-/** The text header that carries the address of a HelloRequest / WelcomeRequest; NULL for other opcodes. */
-const char *tofu_address_header(unsigned opcode);
-
-/** What is wrong, as text, in the engine's answer to one of them. */
-#define TOFU_DETAIL_HEADER "~detail"
-
-enum { TOFU_SCHEME_MAX = 15, TOFU_ADDRESS_MAX = 512 };
-
-/** Can an address begin with it? Letters, digits, + - . _, at most TOFU_SCHEME_MAX of them, and not none. */
-bool tofu_address_is_scheme(const char *text);
-/**
- * Split "scheme|rest" (len bytes, not terminated) into terminated copies. TOFU_INVALID_ADDRESS if it is not of this
- * form, and both are "".
- */
-enum tofu_status tofu_address_split(const char *text, size_t len, char scheme[TOFU_SCHEME_MAX + 1],
-                                    char rest[TOFU_ADDRESS_MAX + 1]);
-/** Write any accepted form of an address as "scheme|rest". TOFU_INVALID_ADDRESS otherwise, and out is "". */
-enum tofu_status tofu_address_normalize(const char *address, char out[TOFU_ADDRESS_MAX + 1]);
-
 #endif

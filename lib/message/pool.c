@@ -94,6 +94,7 @@ struct tofu_pool {
 	size_t calls; /* of refilled, under way now */
 	size_t wanted_at; /* somebody waits: the put that makes it so many free ones calls refilled; SIZE_MAX: nobody does */
 	bool closed;      /* tofu_pool_destroy() was called */
+	struct tofu_address_rules rules;
 
 	/* the reactor's */
 	struct holders *holders;
@@ -295,6 +296,16 @@ enum tofu_status tofu_pool_create(size_t initial, size_t max, tofu_pool_refilled
 	}
 	*out = pool;
 	return TOFU_OK;
+}
+
+struct tofu_address_rules *tofu_pool_rules(struct tofu_pool *pool)
+{
+	return &pool->rules;
+}
+
+const struct tofu_address_rules *tofu_pool_rules_of(const struct tofu_msg *m)
+{
+	return m->holder != NULL ? &m->holder->pool->rules : NULL;
 }
 
 /* On its way out: what it grew is no longer the pool's to bound. */

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "message/address.h"
 #include "message/message.h"
 
 struct tofu_pool;
@@ -65,6 +66,11 @@ void tofu_pool_destroy(struct tofu_pool *pool);
 /** Around a fork(), on the forking thread: nothing changes in between. */
 void tofu_pool_hold(struct tofu_pool *pool);
 void tofu_pool_go_on(struct tofu_pool *pool);
+
+/** How addresses in its messages are written: as the transports of its engine say. */
+struct tofu_address_rules *tofu_pool_rules(struct tofu_pool *pool);
+/** The same for a message; NULL if it has no pool. */
+const struct tofu_address_rules *tofu_pool_rules_of(const struct tofu_msg *m);
 
 /** As tofu_msg_get(). */
 enum tofu_status tofu_pool_get(struct tofu_pool *pool, enum tofu_alloc from, struct tofu_msg **out);

@@ -240,11 +240,11 @@ void tofu_chan_settle(struct tofu_reactor *r, struct tofu_chan *c, uint32_t mess
 }
 
 /* The answer to a wrong address says what is wrong with it, if there is room and memory for that. */
-static void answer(const struct tofu_chan *c, struct tofu_msg *m, enum tofu_opcode opcode)
+static void answer(const struct tofu_reactor *r, const struct tofu_chan *c, struct tofu_msg *m, enum tofu_opcode opcode)
 {
 	const size_t around = sizeof TOFU_DETAIL_HEADER + TOFU_TEXT_HEADER_EXTRA;
 	char address[TOFU_ADDRESS_TOO_LONG + 1];
-	const char *fault = c->why == TOFU_INVALID_ADDRESS ? tofu_dial_fault(c, m, address) : NULL;
+	const char *fault = c->why == TOFU_INVALID_ADDRESS ? tofu_dial_fault(r, c, m, address) : NULL;
 
 	m->header.opcode = (uint8_t)opcode;
 	(void)tofu_msg_headers_remove(m, TOFU_DETAIL_HEADER);
@@ -258,9 +258,9 @@ void tofu_chan_give_back(struct tofu_reactor *r, struct tofu_chan *c, struct tof
 
 	/* Whoever asked for a channel gets an answer, not the question. */
 	if (m->header.opcode == TOFU_HELLO_REQUEST)
-		answer(c, m, TOFU_HELLO_RESPONSE);
+		answer(r, c, m, TOFU_HELLO_RESPONSE);
 	if (m->header.opcode == TOFU_WELCOME_REQUEST)
-		answer(c, m, TOFU_WELCOME_RESPONSE);
+		answer(r, c, m, TOFU_WELCOME_RESPONSE);
 	m->header.channel = c->number;
 	m->header.origin = TOFU_ORIGIN_ENGINE;
 	m->header.status = (uint8_t)status;
@@ -328,7 +328,7 @@ static void answer_hello(struct tofu_reactor *r, struct tofu_chan *c)
 
 	if (m == NULL)
 		return;
-	answer(c, m, TOFU_HELLO_RESPONSE);
+	answer(r, c, m, TOFU_HELLO_RESPONSE);
 	m->header.channel = c->number;
 	m->header.origin = TOFU_ORIGIN_ENGINE;
 	m->header.status = (uint8_t)c->why;

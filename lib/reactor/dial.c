@@ -303,10 +303,10 @@ void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 }
 
 /* What is wrong with an address; text has len bytes, and address as many of them as fit. */
-static const char *fault_of(const struct tofu_chan *c, const char *text, size_t len, const char *address,
-                            enum tofu_opcode opcode)
+static const char *fault_of(const struct tofu_reactor *r, const struct tofu_chan *c, const char *text, size_t len,
+                            const char *address, enum tofu_opcode opcode)
 {
-	const char *fault = tofu_address_fault(address, opcode);
+	const char *fault = tofu_address_judge(tofu_pool_rules(r->engine->pool), address, opcode);
 	char scheme[TOFU_SCHEME_MAX + 1];
 	char rest[TOFU_ADDRESS_MAX + 1];
 
@@ -315,12 +315,12 @@ static const char *fault_of(const struct tofu_chan *c, const char *text, size_t 
 	if (memchr(text, '\0', len) != NULL)
 		return "the address contains a control character";
 	if (tofu_address_split(text, len, scheme, rest) != TOFU_OK)
-		return "an address in a message cannot be a URL";
+		return "no transport was registered whose URLs begin like that";
 	return c->transport != NULL ? "the transport does not know this form of address"
 	                            : "no transport of that name is registered";
 }
 
-const char *tofu_dial_fault(const struct tofu_chan *c, const struct tofu_msg *m,
+const char *tofu_dial_fault(const struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_msg *m,
                             char address[TOFU_ADDRESS_TOO_LONG + 1])
 {
 	size_t len;
@@ -329,14 +329,14 @@ const char *tofu_dial_fault(const struct tofu_chan *c, const struct tofu_msg *m,
 	if (text == NULL)
 		return NULL;
 	(void)snprintf(address, TOFU_ADDRESS_TOO_LONG + 1, "%.*s", (int)len, text);
-	return fault_of(c, text, len, address, (enum tofu_opcode)m->header.opcode);
+	return fault_of(r, c, text, len, address, (enum tofu_opcode)m->header.opcode);
 }
 
 /* The application learns it from the answer, and whoever reads the log from that. */
 static void log_fault(struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_msg *m)
 {
 	char address[TOFU_ADDRESS_TOO_LONG + 1];
-	const char *fault = tofu_dial_fault(c, m, address);
+	const char *fault = tofu_dial_fault(r, c, m, address);
 
 	if (fault == NULL)
 		return;

@@ -18,8 +18,6 @@
 #include "reactor/registry.h"
 #include "reactor/resolver.h"
 
-enum { TOFU_TRANSPORTS_MAX = 16 };
-
 struct tofu_engine {
 	unsigned generation; /* of fork(): in a child everything is inert */
 	struct tofu_fork_watch fork_watch;

@@ -71,34 +71,52 @@ static enum tofu_status set_address(struct tofu_msg *m, const char *address)
 	                                                : tofu_msg_connect_to(m, address);
 }
 
-/*
- * What the address leaves to the process is filled in on this thread, which knows of whoever changes the environment, say. An
- * address that is wrong stays as it is: the engine says so. before: what it was; empty: it has not changed.
- */
-static enum tofu_status complete(struct tofu_engine *e, struct tofu_msg *m, char before[TOFU_ADDRESS_MAX + 1])
+/* The rest of an address in normal form, by its transport. */
+static enum tofu_status fill_in(struct tofu_engine *e, enum tofu_purpose purpose, char address[TOFU_ADDRESS_MAX + 1])
 {
 	char scheme[TOFU_SCHEME_MAX + 1];
 	char rest[TOFU_ADDRESS_MAX + 1];
 	char full[TOFU_ADDRESS_MAX + 1];
 	const struct tofu_transport *t;
-	size_t len;
-	const char *address = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
 	enum tofu_status status;
 	int n;
 
-	before[0] = '\0';
-	if (tofu_address_split(address, len, scheme, rest) != TOFU_OK)
+	if (tofu_address_split(address, strlen(address), scheme, rest) != TOFU_OK)
 		return TOFU_OK;
 	t = tofu_engine_transport(e, scheme);
 	if (t == NULL || t->complete == NULL)
 		return TOFU_OK;
 	n = snprintf(full, sizeof full, "%s|", scheme);
-	status = t->complete(t, rest, m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT,
-	                     full + n, sizeof full - (size_t)n);
-	if (status != TOFU_OK || full[n] == '\0')
+	status = t->complete(t, rest, purpose, full + n, sizeof full - (size_t)n);
+	if (status == TOFU_OK && full[n] != '\0')
+		memcpy(address, full, strlen(full) + 1);
+	return status;
+}
+
+/*
+ * A URL becomes an address, unless tofu_msg_connect_to() did that already. What the address leaves to the process is filled in on
+ * this thread, which knows of whoever changes the environment, say. An address that is wrong stays as it is: the engine says
+ * so. before: what it was; empty: it has not changed.
+ */
+static enum tofu_status complete(struct tofu_engine *e, struct tofu_msg *m, char before[TOFU_ADDRESS_MAX + 1])
+{
+	char given[TOFU_ADDRESS_MAX + 1];
+	char full[TOFU_ADDRESS_MAX + 1];
+	size_t len;
+	const char *address = tofu_msg_headers_find(m, tofu_address_header(m->header.opcode), &len);
+	enum tofu_status status;
+
+	before[0] = '\0';
+	if (len > TOFU_ADDRESS_MAX || memchr(address, '\0', len) != NULL)
+		return TOFU_OK;
+	memcpy(given, address, len);
+	given[len] = '\0';
+	if (tofu_address_normalize(tofu_pool_rules(e->pool), given, full) != TOFU_OK)
+		return TOFU_OK;
+	status = fill_in(e, m->header.opcode == TOFU_WELCOME_REQUEST ? TOFU_TO_LISTEN : TOFU_TO_CONNECT, full);
+	if (status != TOFU_OK || strcmp(full, given) == 0)
 		return status;
-	memcpy(before, address, len);
-	before[len] = '\0';
+	memcpy(before, given, len + 1);
 	return set_address(m, full);
 }
 

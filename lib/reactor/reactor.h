@@ -235,7 +235,7 @@ enum { TOFU_ADDRESS_TOO_LONG = TOFU_ADDRESS_MAX + 1 };
  * What is wrong with the address in a message that was to open the channel: static text; NULL: there is no address. The address
  * is copied to `address`, cut if need be.
  */
-const char *tofu_dial_fault(const struct tofu_chan *c, const struct tofu_msg *m,
+const char *tofu_dial_fault(const struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_msg *m,
                             char address[TOFU_ADDRESS_TOO_LONG + 1]);
 /** The channel ends, whatever its opening has come to. */
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/address.h"
+#include "message/pool.h"
 #include "reactor/engine.h"
 
 static bool usable(const struct tofu_transport *t)
@@ -18,7 +20,8 @@ static bool usable(const struct tofu_transport *t)
 	return t->scheme != NULL && tofu_address_is_scheme(t->scheme) && t->resolve != NULL && t->listen != NULL &&
 	       t->accept != NULL && t->connect_start != NULL && t->connect_finish != NULL && t->send != NULL &&
 	       t->receive != NULL && t->shutdown != NULL && t->close != NULL && t->local_address != NULL &&
-	       (t->hold != NULL) == (t->release != NULL) && (t->look_ms > 0) == (t->look != NULL);
+	       (t->hold != NULL) == (t->release != NULL) && (t->look_ms > 0) == (t->look != NULL) &&
+	       (unsigned)t->form <= TOFU_FORM_PATH && (t->url == NULL || tofu_address_is_scheme(t->url));
 }
 
 const struct tofu_transport *tofu_engine_transport(struct tofu_engine *e, const char *scheme)
@@ -54,10 +57,17 @@ enum tofu_status tofu_engine_register(tofu_engine *e, const struct tofu_transpor
 		tofu_plat_keep_loaded((const void *)(uintptr_t)transport->resolve);
 		tofu_transport_hold(transport);
 		e->transports[count] = transport;
+		tofu_address_add_rule(tofu_pool_rules(e->pool), transport->scheme, transport->url, transport->form);
 		atomic_store_explicit(&e->transport_count, count + 1, memory_order_release);
 	}
 	tofu_mutex_unlock(&e->lock);
 	return status;
+}
+
+const char *tofu_address_fault(tofu_engine *e, const char *address, enum tofu_opcode opcode)
+{
+	return tofu_address_judge(e != NULL && !tofu_engine_inert(e) ? tofu_pool_rules(e->pool) : NULL, address,
+	                          opcode);
 }
 
 void tofu_engine_release_transports(struct tofu_engine *e)

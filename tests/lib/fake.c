@@ -25,6 +25,7 @@ static struct tofu_transport *copy_of(struct fake fakes[OVER_NR], int transport,
 	fake->real = over_transport(transport);
 	fake->table = *fake->real;
 	fake->table.scheme = scheme;
+	fake->table.form = TOFU_FORM_TEXT; /* lists of addresses */
 	return &fake->table;
 }
 
