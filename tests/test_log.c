@@ -103,7 +103,7 @@ START_TEST(what_does_not_fit_is_counted)
 	for (int round = 0; round < 2; round++) {
 		forget();
 		for (int i = 0; i < 50; i++)
-			add(&log, TOFU_LOG_INFO, "%d %.*s", i, (int)sizeof text, text);
+			add(&log, TOFU_LOG_WARNING, "%d %.*s", i, (int)sizeof text, text);
 		tell(&log);
 		ck_assert_uint_eq(told.lines, TOFU_LOG_TURN / (TOFU_LOG_LINE + 1));
 		for (unsigned i = 0; i < told.lines; i++) {
@@ -112,6 +112,21 @@ START_TEST(what_does_not_fit_is_counted)
 		}
 		ck_assert_uint_eq(told.lines + told.lost, 50);
 	}
+}
+END_TEST
+
+START_TEST(what_goes_well_leaves_room_for_what_does_not)
+{
+	static struct tofu_log log;
+
+	forget();
+	for (int i = 0; i < 500; i++)
+		add(&log, TOFU_LOG_INFO, "%d: all is well, and goes on to be", i);
+	add(&log, TOFU_LOG_WARNING, "this is not");
+	tell(&log);
+	ck_assert_str_eq(told.text[told.lines - 1], "this is not");
+	ck_assert_uint_eq(told.lines + told.lost, 501);
+	ck_assert_uint_gt(told.lost, 0);
 }
 END_TEST
 
@@ -252,6 +267,7 @@ static Suite *suite_of_log(void)
 	tcase_add_test(lines, lines_are_told_in_their_order_and_once);
 	tcase_add_test(lines, nothing_logged_is_nothing_told);
 	tcase_add_test(lines, what_does_not_fit_is_counted);
+	tcase_add_test(lines, what_goes_well_leaves_room_for_what_does_not);
 	tcase_add_test(engine, what_is_logged_in_the_last_turn_is_told);
 	tcase_add_test(engine, the_application_is_told_on_the_engines_thread_and_under_no_lock);
 	tcase_add_test(engine, of_a_flood_every_line_is_told_or_counted);

@@ -84,6 +84,7 @@ struct tofu_options {
 	                                   so much of what is free in the pool, then it is not read; default 100, most 100000 */
 	uint32_t bye_timeout_ms;       /* for the answer to a ByeRequest; default: handshake_timeout_ms */
 	enum tofu_io io;               /* what thread does the I/O; default TOFU_IO_THREAD */
+	uint32_t receive_timeout_ms;   /* a connection on which no byte is received for so long ends; default: never */
 };
 /* clang-format on */
 
@@ -272,6 +273,53 @@ enum tofu_status tofu_receive(tofu_group *group, tofu_msg **out, int64_t timeout
  */
 enum tofu_status tofu_receive_many(tofu_group *group, tofu_msg **out, size_t capacity, size_t *count,
                                    int64_t timeout_ns);
+
+/** What a channel is doing. */
+enum tofu_channel_state {
+	TOFU_CHANNEL_RESOLVING = 0, /* its address is looked up */
+	TOFU_CHANNEL_CONNECTING = 1,
+	TOFU_CHANNEL_LISTENING = 2,
+	TOFU_CHANNEL_OPEN = 3,
+	TOFU_CHANNEL_CLOSING = 4 /* from the first bye or failure to channel_closed */
+};
+
+/** The most bytes of an address as text, terminated, and of an identity. */
+enum { TOFU_ADDRESS_CAPACITY = 520, TOFU_IDENTITY_CAPACITY = 256 };
+
+/** What there is to know of a channel. Grows at its end only. */
+/* clang-format off */
+struct tofu_channel_info {
+	size_t size;                          /* in: sizeof of the caller's struct; out: how much was filled in */
+	char local[TOFU_ADDRESS_CAPACITY];    /* our end: "tcp|127.0.0.1|4000"; "": none yet, or none any more */
+	char peer[TOFU_ADDRESS_CAPACITY];     /* the peer's; "": none, "unknown": its transport cannot tell */
+	char identity[TOFU_IDENTITY_CAPACITY]; /* what a certificate of the peer proves; "": nothing */
+	int64_t uid, gid, pid;                /* the peer's process, as the system says (Unix sockets); -1: not known */
+	uint64_t messages_sent;               /* whole ones */
+	uint64_t messages_received;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint64_t messages_queued;             /* posted, and neither sent nor given back */
+	uint64_t bytes_queued;                /* the same in bytes on the wire */
+	uint64_t messages_held;               /* received on it, and neither put back nor posted */
+	int64_t opened_ago_ns;                /* since it is open, or listens; -1: it is not yet */
+	int64_t sent_ago_ns;                  /* since the last byte; -1: none was sent */
+	int64_t received_ago_ns;              /* the same for receiving */
+	enum tofu_channel_state state;
+};
+/* clang-format on */
+
+/**
+ * Ask about a channel of the group: one that is being opened, a listener, or a connection. It is one moment's picture. Once the
+ * link is closed, addresses, identity and numbers of the peer's process are not known any more; the counters are, until the
+ * last word on the channel is said.
+ * Units:   set info->size to sizeof *info first; an older, shorter struct is filled as far as it goes.
+ * Threads: any, at the same time; not from the log callback. Blocks: for as long as another thread is at the engine's work and
+ *          does not wait.
+ * Errors:  TOFU_INVALID_CHANNEL_NUMBER (never opened, or its number is another's by now), TOFU_CHANNEL_CLOSED (it has ended),
+ *          TOFU_INVALID_MCHN_GROUP (another group's), TOFU_SHUTDOWN_STARTED, TOFU_NOT_ALLOWED (NULL, size 0, or in a child
+ *          after fork()). *info is unchanged then.
+ */
+enum tofu_status tofu_channel_inspect(tofu_group *group, uint16_t channel, struct tofu_channel_info *info);
 
 /**
  * Interrupt receiving: the tofu_receive() that waits, or else the next one, returns TOFU_INTERRUPTED, whatever there is to be

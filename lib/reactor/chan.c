@@ -88,12 +88,45 @@ void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_list_append(&r->dirty, &c->dirty);
 }
 
-void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c)
+/* When a connection has been silent for too long: both ways, or the peer alone. INT64_MAX: never. */
+static int64_t quiet_deadline(const struct tofu_reactor *r, const struct tofu_chan *c)
 {
-	if (tofu_chan_rules[c->state].timer == TOFU_TIMER_IDLE)
-		tofu_chan_start_timer(r, c, TOFU_TIMER_IDLE);
+	int64_t last_ns = c->sent_ns > c->received_ns ? c->sent_ns : c->received_ns;
+	int64_t idle_ns = r->idle_ns != 0 ? last_ns + r->idle_ns : INT64_MAX;
+	int64_t heard_ns = r->receive_ns != 0 ? c->received_ns + r->receive_ns : INT64_MAX;
+
+	return idle_ns < heard_ns ? idle_ns : heard_ns;
+}
+
+static void moved(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	if (tofu_chan_rules[c->state].timer == TOFU_TIMER_IDLE && r->timer_ns[TOFU_TIMER_IDLE] != 0)
+		tofu_timer_start(r, c, TOFU_TIMER_IDLE, quiet_deadline(r, c));
 	else if (c->state == TOFU_CHAN_PARTED) /* a peer that goes on sending is read on */
 		tofu_chan_start_timer(r, c, TOFU_TIMER_LINGER);
+}
+
+void tofu_chan_sent(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, size_t bytes)
+{
+	tofu_count(&r->counters.messages_sent, messages);
+	tofu_count(&r->counters.bytes_sent, bytes);
+	c->messages_sent += messages;
+	c->bytes_sent += bytes;
+	c->sent_ns = r->now_ns;
+	moved(r, c);
+}
+
+void tofu_chan_received(struct tofu_reactor *r, struct tofu_chan *c, size_t bytes)
+{
+	tofu_count(&r->counters.bytes_received, bytes);
+	c->bytes_received += bytes;
+	c->received_ns = r->now_ns;
+	moved(r, c);
+}
+
+void tofu_chan_opened(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	c->opened_ns = c->sent_ns = c->received_ns = r->now_ns;
 }
 
 static void run_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind, bool runs)
@@ -401,6 +434,27 @@ static const char *looks_like(const struct tofu_chan *c)
 	return (c->session.heard & TOFU_SPOKE) == 0 ? tofu_stranger(c->head, c->head_len) : NULL;
 }
 
+void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity)
+{
+	const struct tofu_transport *t = c->transport;
+
+	if (t->peer_address == NULL || t->peer_address(t, &c->link, out, capacity) != TOFU_OK)
+		(void)snprintf(out, capacity, "unknown");
+}
+
+void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const char *what)
+{
+	char local[TOFU_ADDRESS_MAX + 1];
+	char peer[TOFU_ADDRESS_MAX + 1];
+
+	if (r->engine->options.log == NULL)
+		return;
+	if (c->transport->local_address(c->transport, &c->link, local, sizeof local) != TOFU_OK)
+		(void)snprintf(local, sizeof local, "unknown");
+	tofu_chan_peer(c, peer, sizeof peer);
+	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: %s %s, here %s", c->number, what, peer, local);
+}
+
 void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
 {
 	const char *stranger = looks_like(c);
@@ -410,9 +464,7 @@ void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const
 
 	if (!tofu_reactor_may_complain(r))
 		return;
-	if (c->transport->peer_address == NULL ||
-	    c->transport->peer_address(c->transport, &c->link, peer, sizeof peer) != TOFU_OK)
-		(void)snprintf(peer, sizeof peer, "unknown");
+	tofu_chan_peer(c, peer, sizeof peer);
 	va_start(args, format);
 	(void)vsnprintf(what, sizeof what, format, args);
 	va_end(args);
@@ -428,6 +480,17 @@ static void tell_of_stranger(struct tofu_reactor *r, const struct tofu_chan *c)
 		tofu_chan_complain(r, c, "it ends within the header of a frame");
 }
 
+/* Of a connection that the application knew. */
+static void tell_of_end(struct tofu_reactor *r, const struct tofu_chan *c)
+{
+	char what[64];
+
+	if (c->opened_ns == 0 || c->link.handle == TOFU_NO_SOCKET || c->state == TOFU_CHAN_LISTENING)
+		return;
+	(void)snprintf(what, sizeof what, "closed, %s:", tofu_status_name(c->why));
+	tofu_chan_tell(r, c, what);
+}
+
 static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why, enum tofu_close how)
 {
 	tofu_on_reactor(r);
@@ -435,6 +498,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 		return;
 	c->why = tofu_chan_reason(why);
 	tell_of_stranger(r, c);
+	tell_of_end(r, c);
 	tofu_receive_forget(r, c);
 	tofu_chan_drop_link(r, c, how);
 	tofu_dial_stop(r, c);

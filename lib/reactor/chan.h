@@ -134,6 +134,15 @@ struct tofu_chan {
 	struct tofu_share share;  /* of the pool; open since its first frame */
 	struct tofu_block *kept;  /* read from the socket, waiting for messages to put it into */
 
+	/* What it has done so far, for those who ask (inspect.c). Times: 0: not yet. */
+	uint64_t messages_sent;
+	uint64_t messages_received;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	int64_t opened_ns; /* its connection stands, or it listens */
+	int64_t sent_ns;   /* the last byte, or it was opened, if nothing has been since */
+	int64_t received_ns;
+
 	struct tofu_deadlines deadlines;
 	union {                              /* one after the other */
 		struct tofu_list arriving;   /* in the middle of a frame */
@@ -161,8 +170,9 @@ static inline bool tofu_chan_gone(const struct tofu_chan *c)
 void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_state next);
 /** Something happened to it: it is looked at before the reactor sleeps. */
 void tofu_chan_touch(struct tofu_reactor *r, struct tofu_chan *c);
-/** Bytes moved: the idle clock starts anew. */
-void tofu_chan_active(struct tofu_reactor *r, struct tofu_chan *c);
+/** Bytes were sent, or received: the clocks of a silent connection start anew. */
+void tofu_chan_sent(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, size_t bytes);
+void tofu_chan_received(struct tofu_reactor *r, struct tofu_chan *c, size_t bytes);
 /**
  * An operation gave that status, and *want. True: it is to be called again, when *want holds; that includes a pause where
  * there is nothing to wait on, or where the system is short of memory: TOFU_AFTER_PAUSE. False: it has failed.
@@ -187,6 +197,12 @@ void tofu_chan_close(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_stat
 /** The same, but the peer shall see a failure. */
 void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why);
 
+/** The peer's address; "unknown" if nobody can tell it. While there is a link. */
+void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity);
+/** Its connection stands, or it listens. */
+void tofu_chan_opened(struct tofu_reactor *r, struct tofu_chan *c);
+/** Log a line of information: "channel N: what PEER, here LOCAL". While there is a link. */
+void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const char *what);
 /** Log a warning about its peer: who it is, and what it looks like if that is no peer of ours. While there is a link. */
 void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -113,7 +113,9 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
 	dial_free(r, c);
 	c->receive_want = TOFU_READABLE;
+	tofu_chan_opened(r, c);
 	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
+	tofu_chan_tell(r, c, "connected to");
 	tofu_chan_bound(r, c); /* the peer's answer is due from now on */
 	tofu_chan_touch(r, c);
 }
@@ -271,6 +273,7 @@ static void start_listening(struct tofu_reactor *r, struct tofu_chan *c)
 		return;
 	}
 	dial_free(r, c);
+	tofu_chan_opened(r, c);
 	tofu_chan_move(r, c, TOFU_CHAN_LISTENING);
 	tofu_chan_declare(r, c);
 }

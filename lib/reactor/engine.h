@@ -13,6 +13,7 @@
 #include "message/pool.h"
 #include "platform/platform.h"
 #include "reactor/gate.h"
+#include "reactor/group.h"
 #include "reactor/mailbox.h"
 #include "reactor/reactor.h"
 #include "reactor/registry.h"
@@ -40,6 +41,15 @@ struct tofu_engine {
 static inline bool tofu_engine_inert(const struct tofu_engine *e)
 {
 	return e->generation != tofu_plat_fork_generation();
+}
+
+/** The engine of a group, while it works. TOFU_SHUTDOWN_STARTED: there is none any more, or it ends. */
+static inline enum tofu_status tofu_group_engine_in_use(const struct tofu_group *g, struct tofu_engine **out)
+{
+	*out = tofu_group_engine(g);
+	if (*out == NULL || atomic_load_explicit(&(*out)->stopping, memory_order_relaxed))
+		return TOFU_SHUTDOWN_STARTED;
+	return TOFU_OK;
 }
 
 /** From now on fork() finds it in one piece. fork.c */

@@ -12,11 +12,6 @@
 #include "reactor/engine.h"
 #include "reactor/group.h"
 
-static bool is_inherited(const struct tofu_group *g)
-{
-	return g->generation != tofu_plat_fork_generation();
-}
-
 /* It is received, or nobody will. If it is a last word, which alone has a reason, the number may come to mean something else. */
 static void release_number(const struct tofu_group *g, const struct tofu_msg *m)
 {
@@ -191,7 +186,7 @@ void tofu_group_part(struct tofu_group *g)
 {
 	struct tofu_msg_queue inbox;
 
-	if (is_inherited(g)) {
+	if (!tofu_group_is_of_this_process(g)) {
 		atomic_store_explicit(&g->engine, NULL, memory_order_relaxed);
 		return;
 	}
@@ -231,7 +226,7 @@ enum tofu_status tofu_group_interrupt(tofu_group *g)
 {
 	struct tofu_engine *e;
 
-	if (g == NULL || is_inherited(g))
+	if (!tofu_group_is_of_this_process(g))
 		return TOFU_NOT_ALLOWED;
 	e = tofu_group_engine(g);
 	if (e == NULL)
@@ -334,7 +329,7 @@ enum tofu_status tofu_receive(tofu_group *g, tofu_msg **out, int64_t timeout_ns)
 {
 	if (out != NULL)
 		*out = NULL;
-	if (g == NULL || out == NULL || is_inherited(g))
+	if (!tofu_group_is_of_this_process(g) || out == NULL)
 		return TOFU_NOT_ALLOWED;
 	if (g->taken.head == NULL || atomic_load_explicit(&g->interrupted, memory_order_relaxed))
 		return receive_batch(g, out, timeout_ns);
@@ -371,7 +366,7 @@ enum tofu_status tofu_group_pollable(tofu_group *g, intptr_t *out)
 {
 	enum tofu_status status = TOFU_OK;
 
-	if (g == NULL || out == NULL || is_inherited(g))
+	if (!tofu_group_is_of_this_process(g) || out == NULL)
 		return TOFU_NOT_ALLOWED;
 	tofu_mutex_lock(&g->lock);
 	if (g->closed) {
@@ -396,7 +391,7 @@ enum tofu_status tofu_update_receiver(tofu_group *g, tofu_msg **msg)
 	struct tofu_engine *e;
 	bool made = false;
 
-	if (g == NULL || is_inherited(g))
+	if (!tofu_group_is_of_this_process(g))
 		return TOFU_NOT_ALLOWED;
 	e = tofu_group_engine(g);
 	if (e == NULL)
@@ -449,7 +444,7 @@ enum tofu_status tofu_group_drain(tofu_group *g, int64_t timeout_ns)
 	enum tofu_status status = TOFU_OK;
 	bool in_time;
 
-	if (g == NULL || is_inherited(g))
+	if (!tofu_group_is_of_this_process(g))
 		return TOFU_NOT_ALLOWED;
 	if (tofu_group_engine(g) == NULL)
 		return TOFU_SHUTDOWN_STARTED;

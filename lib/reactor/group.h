@@ -63,6 +63,11 @@ struct tofu_group {
 	struct tofu_list of_reactor;
 };
 
+static inline bool tofu_group_is_of_this_process(const struct tofu_group *g)
+{
+	return g != NULL && g->generation == tofu_plat_fork_generation();
+}
+
 /** NULL: there is none any more. It does not end while it is looked at, but see tofu_group_leave(). */
 static inline struct tofu_engine *tofu_group_engine(const struct tofu_group *g)
 {

@@ -9,9 +9,11 @@
 
 void tofu_log_add(struct tofu_log *log, enum tofu_log_level level, const char *format, va_list args)
 {
+	/* What goes well must not crowd out what does not. */
+	size_t most = level == TOFU_LOG_INFO ? sizeof log->text / 2 : sizeof log->text;
 	char *line = log->text + log->used;
 
-	if (sizeof log->text - log->used < 1 + TOFU_LOG_LINE) {
+	if (log->used + 1 + TOFU_LOG_LINE > most) {
 		log->lost++;
 		return;
 	}

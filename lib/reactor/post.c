@@ -222,20 +222,6 @@ static void mail(struct tofu_engine *e, struct tofu_msg *m)
 	tofu_drive_posted(&e->reactor, bytes);
 }
 
-static bool is_of_this_process(const struct tofu_group *g)
-{
-	return g != NULL && g->generation == tofu_plat_fork_generation();
-}
-
-/* The engine that a group of this process may post to. */
-static enum tofu_status engine_to_post_to(const struct tofu_group *g, struct tofu_engine **out)
-{
-	*out = tofu_group_engine(g);
-	if (*out == NULL || atomic_load_explicit(&(*out)->stopping, memory_order_relaxed))
-		return TOFU_SHUTDOWN_STARTED;
-	return TOFU_OK;
-}
-
 enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *out)
 {
 	struct tofu_msg *m = msg != NULL ? *msg : NULL;
@@ -243,13 +229,13 @@ enum tofu_status tofu_post(tofu_group *g, tofu_msg **msg, struct tofu_header *ou
 	enum tofu_status status;
 	uint16_t number;
 
-	if (!is_of_this_process(g))
+	if (!tofu_group_is_of_this_process(g))
 		return TOFU_NOT_ALLOWED;
 	if (m == NULL)
 		return TOFU_NULL_MESSAGE;
 	status = check(m);
 	if (status == TOFU_OK)
-		status = engine_to_post_to(g, &e);
+		status = tofu_group_engine_in_use(g, &e);
 	if (status != TOFU_OK)
 		return status;
 	number = m->header.channel;
@@ -373,9 +359,9 @@ enum tofu_status tofu_post_many(tofu_group *g, tofu_msg **msgs, size_t count, si
 
 	if (posted != NULL)
 		*posted = 0;
-	if (!is_of_this_process(g))
+	if (!tofu_group_is_of_this_process(g))
 		return TOFU_NOT_ALLOWED;
-	status = engine_to_post_to(g, &e);
+	status = tofu_group_engine_in_use(g, &e);
 	if (status != TOFU_OK)
 		return status;
 	if (msgs == NULL)

@@ -39,7 +39,10 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	r->timer_ns[TOFU_TIMER_HANDSHAKE] = o->handshake_timeout_ms * TOFU_NS_PER_MS;
 	r->timer_ns[TOFU_TIMER_BYE] = o->bye_timeout_ms * TOFU_NS_PER_MS;
 	r->timer_ns[TOFU_TIMER_LINGER] = TOFU_LINGER_MS * TOFU_NS_PER_MS;
-	r->timer_ns[TOFU_TIMER_IDLE] = o->idle_timeout_ms * TOFU_NS_PER_MS;
+	r->idle_ns = o->idle_timeout_ms * TOFU_NS_PER_MS;
+	r->receive_ns = o->receive_timeout_ms * TOFU_NS_PER_MS;
+	r->timer_ns[TOFU_TIMER_IDLE] =
+		r->idle_ns == 0 || (r->receive_ns != 0 && r->receive_ns < r->idle_ns) ? r->receive_ns : r->idle_ns;
 	tofu_list_init(&r->groups);
 	tofu_list_init(&r->touched);
 	tofu_list_init(&r->dirty);

@@ -178,7 +178,9 @@ static void greeted(struct tofu_reactor *r, struct tofu_chan *c, const struct to
 	if (c->state == TOFU_CHAN_ACCEPTED) {
 		c->opening_id = m->header.id;
 		tofu_gate_open(&c->gate, c->number, 0, 0);
+		tofu_chan_opened(r, c);
 		tofu_chan_move(r, c, TOFU_CHAN_OPEN);
+		tofu_chan_tell(r, c, "accepted from");
 	}
 }
 
@@ -203,6 +205,7 @@ static void frame_done(struct tofu_reactor *r, struct tofu_chan *c)
 	heard(r, c, m);
 	m->header.channel = c->number;
 	tofu_count(&r->counters.messages_received, 1);
+	c->messages_received++;
 	tofu_chan_group(c)->drought = false;
 	tofu_reactor_give(r, tofu_chan_group(c), m);
 }
@@ -507,8 +510,7 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	if (c->receive_want == 0)
 		c->receive_want = TOFU_READABLE;
 	c->pauses = 0;
-	tofu_count(&r->counters.bytes_received, done);
-	tofu_chan_active(r, c);
+	tofu_chan_received(r, c, done);
 	*room -= done;
 	*got = done;
 	if (m != NULL) {

@@ -181,10 +181,8 @@ static void account(struct tofu_reactor *r, struct tofu_chan *c, size_t done)
 		release(r, c, m);
 	}
 	c->sent = (uint32_t)out;
-	tofu_count(&r->counters.messages_sent, messages);
-	tofu_count(&r->counters.bytes_sent, done);
 	tofu_chan_settle(r, c, messages, bytes);
-	tofu_chan_active(r, c);
+	tofu_chan_sent(r, c, messages, done);
 	c->pauses = 0;
 	if (c->transport->look_ms > 0 && tofu_timers_deadline(&c->deadlines, TOFU_TIMER_ANSWER) == 0)
 		look_later(r, c);
