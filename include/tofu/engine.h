@@ -84,6 +84,10 @@ struct tofu_options {
 	                                   so much of what is free in the pool, then it is not read; default 100, most 100000 */
 	uint32_t bye_timeout_ms;       /* for the answer to a ByeRequest; default: handshake_timeout_ms */
 	enum tofu_io io;               /* what thread does the I/O; default TOFU_IO_THREAD */
+	uint32_t unheard_max;          /* callers that have been accepted and have not said hello; one more takes the place of the
+	                                  oldest, if that has been silent for a second; default: as many as there are channels */
+	uint32_t peer_connections_max; /* connections of one caller: a host (IPv6: a /64 network), or the uid at a Unix socket; more
+	                                  are refused; default: no bound */
 	uint32_t receive_timeout_ms;   /* a connection on which no byte is received for so long ends; default: never */
 };
 /* clang-format on */
@@ -194,6 +198,8 @@ struct tofu_stats {
 	uint32_t channels_open;
 	uint32_t channels_closing;   /* from the first bye or failure to channel_closed */
 	uint64_t bytes_kept;         /* now: memory for what was read and waits for messages; bounded for all channels together */
+	uint64_t callers_refused;    /* not let in: by its transport, or its peer has too many connections */
+	uint64_t callers_displaced;  /* closed before their hello to make room for others */
 };
 /* clang-format on */
 

@@ -90,7 +90,7 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * config, hold, release, peer_address, listen_all, acknowledge, complete, look, url and identify may be NULL; the others are
+ * config, hold, release, peer_address, listen_all, acknowledge, complete, look, url, peer_key and identify may be NULL; the others are
  * required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
@@ -206,6 +206,13 @@ struct tofu_transport {
 	enum tofu_address_form form;
 	const char *url;
 
+	/**
+	 * What tells peers apart whose connections are bounded (peer_connections_max): the bytes of a host's address, a uid. Written
+	 * to key; returns their number, at most capacity, which is 16 or more. 0: this one is not bounded. NULL: none is.
+	 */
+	size_t (*peer_key)(const struct tofu_transport *t, const struct tofu_link *link, unsigned char *key,
+	                   size_t capacity);
+
 	/** Who the peer is. *out comes in with nothing known. NULL: the transport cannot tell. */
 	void (*identify)(const struct tofu_transport *t, const struct tofu_link *link, struct tofu_identity *out);
 };
@@ -265,6 +272,8 @@ enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out)
  */
 enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, char *host, size_t capacity,
                                          uint16_t *port);
+/** The bytes of an Internet address, the first byte first: 4 (IPv4) or 16. Returns how many; 0: it is none. */
+size_t tofu_sockaddr_inet_bytes(const struct tofu_sockaddr *address, unsigned char out[16]);
 /** The path of a Unix socket's address, terminated, in place; "" if it has none. */
 const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address);
 

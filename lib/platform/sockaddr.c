@@ -165,6 +165,24 @@ enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out)
 	return TOFU_OK;
 }
 
+size_t tofu_sockaddr_inet_bytes(const struct tofu_sockaddr *address, unsigned char out[16])
+{
+	struct tofu_sockaddr plain = unmapped(address);
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+
+	memcpy(&four, plain.bytes, sizeof four);
+	memcpy(&six, plain.bytes, sizeof six);
+	if (family_of(&plain) == AF_INET) {
+		memcpy(out, &four.sin_addr, sizeof four.sin_addr);
+		return sizeof four.sin_addr;
+	}
+	if (family_of(&plain) != AF_INET6)
+		return 0;
+	memcpy(out, &six.sin6_addr, sizeof six.sin6_addr);
+	return sizeof six.sin6_addr;
+}
+
 enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, char *host, size_t capacity,
                                          uint16_t *port)
 {

@@ -485,7 +485,8 @@ static void tell_of_end(struct tofu_reactor *r, const struct tofu_chan *c)
 {
 	char what[64];
 
-	if (c->opened_ns == 0 || c->link.handle == TOFU_NO_SOCKET || c->state == TOFU_CHAN_LISTENING)
+	if (c->opened_ns == 0 || c->state == TOFU_CHAN_ACCEPTED || c->link.handle == TOFU_NO_SOCKET ||
+	    c->state == TOFU_CHAN_LISTENING)
 		return;
 	(void)snprintf(what, sizeof what, "closed, %s:", tofu_status_name(c->why));
 	tofu_chan_tell(r, c, what);
@@ -500,6 +501,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	tell_of_stranger(r, c);
 	tell_of_end(r, c);
 	tofu_receive_forget(r, c);
+	tofu_admission_leave(r, c);
 	tofu_chan_drop_link(r, c, how);
 	tofu_dial_stop(r, c);
 	tofu_list_remove(&c->dirty);

@@ -149,7 +149,9 @@ struct tofu_chan {
 		struct tofu_list grave;      /* closed, until nothing refers to it */
 		struct tofu_chan *next_free; /* of a free slot */
 	};
-	struct tofu_list dirty; /* something happened to it: send, and declare interest */
+	struct tofu_peer *peer;   /* of a caller whose peer's connections are counted */
+	struct tofu_list unheard; /* a caller that has not said hello */
+	struct tofu_list dirty;   /* something happened to it: send, and declare interest */
 	struct tofu_list
 		starving; /* waits for the pool, or its share; a listener, for a descriptor, memory or a slot */
 	struct tofu_list of_group;

@@ -493,28 +493,36 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 {
 	struct tofu_registry *reg = &r->engine->registry;
 	struct tofu_group *g = tofu_chan_group(listener);
+	enum tofu_close how = TOFU_CLOSE_ORDERLY;
 	struct tofu_chan *c;
-	enum tofu_status status = tofu_registry_take(reg, &c);
+	enum tofu_status status;
 
-	if (status != TOFU_OK)
+	if (!tofu_admission_has_room(r) || tofu_registry_take(reg, &c) != TOFU_OK)
 		return TOFU_LIMIT_REACHED;
+	c->transport = listener->transport;
 	c->farewell = tofu_pool_get_notice(r->engine->pool);
 	if (c->farewell == NULL)
 		status = TOFU_LIMIT_REACHED;
 	else
 		status = listener->transport->accept(listener->transport, link, &c->link);
+	if (status == TOFU_OK)
+		status = tofu_admission_enter(r, c);
+	if (status == TOFU_PERMISSION_DENIED) {
+		tofu_admission_refuse(r, listener, c);
+		how = TOFU_CLOSE_ABORT;
+	}
 	if (status == TOFU_OK && add_to_poller(r, c, listener->number) != TOFU_OK)
 		status = TOFU_LIMIT_REACHED; /* this one is lost, the others stay where they are */
 	if (status != TOFU_OK) {
+		tofu_admission_leave(r, c);
 		if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
-			listener->transport->close(listener->transport, &c->link, TOFU_CLOSE_ORDERLY);
+			c->transport->close(c->transport, &c->link, how);
 		tofu_msg_put(&c->farewell);
 		tofu_registry_return(reg, c);
 		return status;
 	}
 	tofu_registry_number(reg, c);
 	tofu_timers_enter(&r->timers, &c->deadlines);
-	c->transport = listener->transport;
 	tofu_session_begin(&c->session, true);
 	c->receive_want = TOFU_READABLE;
 	atomic_store_explicit(&c->group, g, memory_order_relaxed);
@@ -532,8 +540,11 @@ void tofu_dial_accept(struct tofu_reactor *r, struct tofu_chan *listener, struct
 		if (status == TOFU_WOULD_BLOCK)
 			return;
 		if (status == TOFU_LIMIT_REACHED || status == TOFU_ALLOCATION_FAILED) {
-			pause_listener(r, listener, status);
-		} else if (status != TOFU_OK) {
+			if (i > 0) /* is there one at all? The next event tells */
+				return;
+			if (!tofu_admission_make_room(r))
+				pause_listener(r, listener, status);
+		} else if (status != TOFU_OK && status != TOFU_PERMISSION_DENIED) {
 			tofu_chan_close(r, listener, status);
 			return;
 		}

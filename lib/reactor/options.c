@@ -35,6 +35,7 @@ enum tofu_status tofu_options_effective(const struct tofu_options *from, struct 
 	valid = fill_in(&o->handshake_timeout_ms, 10000, UINT32_MAX) && valid;
 	valid = fill_in(&o->channel_share_percent, 100, 100000) && valid;
 	valid = fill_in(&o->bye_timeout_ms, o->handshake_timeout_ms, UINT32_MAX) && valid;
+	valid = fill_in(&o->unheard_max, TOFU_CHANNEL_MAX, UINT32_MAX) && valid;
 	if (o->send_queue_max_bytes == 0)
 		o->send_queue_max_bytes = 8u << 20;
 	valid = o->send_queue_max_bytes <= TOFU_GATE_BYTES_MAX && valid;

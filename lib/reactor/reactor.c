@@ -49,6 +49,7 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	tofu_list_init(&r->starving);
 	tofu_list_init(&r->paused);
 	tofu_list_init(&r->arriving);
+	tofu_list_init(&r->unheard);
 	tofu_list_init(&r->graves);
 	status = init_turn(r);
 	if (status == TOFU_OK)
@@ -62,6 +63,8 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	if (r->staging == NULL || r->block == NULL)
 		return TOFU_ALLOCATION_FAILED;
 	status = tofu_timers_init(&r->timers, o->max_channels);
+	if (status == TOFU_OK)
+		status = tofu_admission_init(r);
 	if (status != TOFU_OK)
 		return status;
 	return tofu_poller_create(o->poller, &r->poller);
@@ -838,6 +841,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	free(r->block);
 	free(r->staging);
 	tofu_timers_fini(&r->timers);
+	tofu_admission_fini(r);
 	tofu_lead_fini(&r->lead);
 	if (r->has_turn) {
 		tofu_cond_fini(&r->turn_given_back);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "platform/platform.h"
+#include "reactor/admission.h"
 #include "reactor/chan.h"
 #include "reactor/drive.h"
 #include "reactor/list.h"
@@ -43,6 +44,7 @@ enum {
 	TOFU_RETRY_MS = 100,   /* when something was refused for want of memory or descriptors */
 	TOFU_PAUSE_MS = 2,     /* when the system could not just now; doubled each time, up to TOFU_RETRY_MS */
 	TOFU_TRIM_MS = 1000,   /* that long not much was freed: a burst is over */
+	TOFU_GRACE_MS = 1000,  /* a caller may say nothing for so long, however many others there are */
 	TOFU_CALM_MS = 1000,   /* that long nothing was refused: accepting is no longer in trouble */
 	TOFU_COMPLAINTS = 20,  /* lines of the log about peers in a second; of more there is a count */
 	TOFU_REPRIEVES = 128   /* sweeps that an overdue timer waits for what its channel has still to read */
@@ -69,6 +71,8 @@ struct tofu_counters {
 	_Atomic uint64_t sends;
 	_Atomic uint64_t receives;
 	_Atomic uint64_t bytes_kept;
+	_Atomic uint64_t callers_refused;
+	_Atomic uint64_t callers_displaced;
 	_Atomic uint64_t channels[TOFU_CHAN_STATES];
 };
 
@@ -114,6 +118,7 @@ struct tofu_reactor {
 	struct tofu_list dirty;        /* channels to look at before sleeping */
 	struct tofu_list starving;     /* channels that wait for the pool */
 	struct tofu_list paused;       /* listeners that wait for a descriptor, memory or a slot */
+	struct tofu_list unheard;      /* callers that have not said hello, the oldest first */
 	struct tofu_list arriving;     /* channels in the middle of a frame, the oldest first */
 	struct tofu_list graves;       /* closed channels */
 	struct tofu_leg *closed_legs;  /* of listeners, to be freed like these */
@@ -133,6 +138,9 @@ struct tofu_reactor {
 	unsigned char *staging;
 
 	struct tofu_counters counters;
+	struct tofu_peers peers;      /* that have called, if they are counted */
+	int64_t refused_ns;           /* when a caller was last refused; 0: none was */
+	int64_t displaced_ns;         /* when one last made room for another */
 	int64_t complaints_ns;        /* when the second began in which complaints are counted */
 	uint32_t complaints;          /* about peers, in that second */
 	uint32_t complaints_left_out; /* that the log did not get, and that it has still to be told of */

@@ -178,6 +178,7 @@ static void greeted(struct tofu_reactor *r, struct tofu_chan *c, const struct to
 	if (c->state == TOFU_CHAN_ACCEPTED) {
 		c->opening_id = m->header.id;
 		tofu_gate_open(&c->gate, c->number, 0, 0);
+		tofu_admission_heard(c);
 		tofu_chan_opened(r, c);
 		tofu_chan_move(r, c, TOFU_CHAN_OPEN);
 		tofu_chan_tell(r, c, "accepted from");

@@ -64,6 +64,8 @@ enum tofu_status tofu_engine_stats(tofu_engine *e, struct tofu_stats *stats)
 	all.channels_open = in_states(c, TOFU_CHAN_OPEN, TOFU_CHAN_OPEN);
 	all.channels_closing = in_states(c, TOFU_CHAN_LEAVING, TOFU_CHAN_CLOSING);
 	all.bytes_kept = look(&c->bytes_kept);
+	all.callers_refused = look(&c->callers_refused);
+	all.callers_displaced = look(&c->callers_displaced);
 	memcpy(stats, &all, all.size);
 	return TOFU_OK;
 }

@@ -283,6 +283,23 @@ static enum tofu_status write_address(const struct tofu_transport *t, const stru
 	return len >= 0 && (size_t)len < capacity ? TOFU_OK : TOFU_INVALID_ADDRESS;
 }
 
+/* A host has as many IPv6 addresses as it likes, within its network. */
+static size_t tcp_peer_key(const struct tofu_transport *t, const struct tofu_link *link, unsigned char *key,
+                           size_t capacity)
+{
+	enum { NETWORK = 8 };
+	struct tofu_sockaddr peer;
+	unsigned char bytes[16];
+	size_t len = tofu_socket_peer(link->handle, &peer) == TOFU_OK ? tofu_sockaddr_inet_bytes(&peer, bytes) : 0;
+
+	if (len > NETWORK)
+		len = NETWORK;
+	if (len > capacity)
+		return 0;
+	memcpy(key, bytes, len);
+	return len;
+}
+
 static enum tofu_status tcp_local_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
                                           size_t capacity)
 {
@@ -320,6 +337,7 @@ static const struct tofu_transport plain = {
 	.look = tcp_look,
 	.look_ms = DEAD_AFTER_MS / LOOKS,
 	.form = TOFU_FORM_HOST_PORT,
+	.peer_key = tcp_peer_key,
 };
 
 const struct tofu_transport *tofu_tcp(void)
