@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/fake.h"
 #include "lib/raw.h"
 #include "lib/steps.h"
 #include "message/pool.h"
@@ -540,6 +541,39 @@ START_TEST(the_log_may_fork_while_another_thread_forks)
 }
 END_TEST
 
+static int child_destroys_the_engine(void *context)
+{
+	struct side *side = context;
+
+	tofu_engine_destroy(side->engine);
+	side_down(side);
+	return 0;
+}
+
+START_TEST(a_child_frees_its_copy_of_a_race_and_the_one_of_the_parent_goes_on)
+{
+	enum { RACERS = 3 };
+	static struct raw peers[RACERS];
+	struct side side = side_in(engine_up(NULL));
+	char at[128], address[200];
+	intptr_t listener = raw_listen(OVER_TCP, at, sizeof at);
+
+	racing_anew();
+	works(tofu_engine_register(side.engine, fake_racing()));
+	(void)snprintf(address, sizeof address, "racing|ssh:%s", path_of(at));
+	call(&side, address, "hello");
+	for (int i = 0; i < RACERS; i++)
+		raw_accept(&peers[i], listener);
+	ck_assert_int_eq(os_in_fork(child_destroys_the_engine, &side), 0);
+	raw_write(&peers[2], "!", 1);
+	raw_expect(&peers[2], TOFU_HELLO_REQUEST);
+	for (int i = 0; i < RACERS; i++)
+		raw_hang_up(&peers[i], TOFU_CLOSE_ORDERLY);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	engine_down(side.engine);
+}
+END_TEST
+
 static Suite *suite_of_fork(void)
 {
 	Suite *suite = suite_create("fork_posix");
@@ -551,6 +585,7 @@ static Suite *suite_of_fork(void)
 	tcase_add_loop_test(forked, fork_finds_an_end_while_engines_send_each_others_messages, 0, 2);
 	tcase_add_test(forked, a_thread_that_forks_has_the_next_turn_of_a_busy_engine);
 	tcase_add_loop_test(forked, a_fork_in_the_middle_of_a_call_does_not_hang_nor_does_its_child, 0, HELDS);
+	tcase_add_test(forked, a_child_frees_its_copy_of_a_race_and_the_one_of_the_parent_goes_on);
 	tcase_add_test(forked, a_signal_handler_may_fork_whatever_call_it_interrupts);
 	tcase_add_test(forked, the_log_may_wait_for_a_lock_that_a_forking_thread_holds);
 	tcase_add_test(forked, the_log_may_fork_while_another_thread_forks);

@@ -267,6 +267,53 @@ START_TEST(a_name_for_which_no_port_is_left_at_all_its_addresses_says_limit_reac
 }
 END_TEST
 
+/* Linux drops calls to a listener whose queue is full. */
+static intptr_t full_listener(char *address, size_t capacity)
+{
+	enum { ROOM = 2 }; /* of a backlog of 1 */
+	struct tofu_listen_options options;
+	struct tofu_sockaddr at;
+	intptr_t listener, caller;
+	uint16_t port;
+	char host[64];
+	size_t count;
+
+	tofu_listen_options_init(&options, sizeof options);
+	options.backlog = 1;
+	works(tofu_sockaddr_inet("127.0.0.1", 0, 0, &at, 1, &count));
+	works(tofu_socket_listen_with(&at, &options, &listener));
+	works(tofu_socket_local(listener, &at));
+	works(tofu_sockaddr_inet_text(&at, host, sizeof host, &port));
+	for (int i = 0; i < ROOM; i++) {
+		(void)tofu_socket_connect(&at, &caller); /* open until the process ends */
+		ck_assert_uint_ne(os_wait(caller, OS_WRITABLE, PATIENCE_NS), 0);
+	}
+	snprintf(address, capacity, "127.0.0.1|%u", (unsigned)port);
+	return listener;
+}
+
+START_TEST(an_address_that_does_not_answer_delays_a_call_by_its_head_start)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	char silent[64], address[256];
+	intptr_t listener = full_listener(silent, sizeof silent);
+	struct listening at;
+	int64_t before_ns, took_ns;
+
+	works(tofu_engine_register(engine, fake_many(OVER_TCP)));
+	listen_at(&server, "tcp|127.0.0.1|0", &at);
+	snprintf(address, sizeof address, "many|%s,%.100s", silent, path_of(at.address));
+	before_ns = tofu_plat_now_ns();
+	expect_reached(&server, &client, address);
+	took_ns = tofu_plat_now_ns() - before_ns;
+	ck_assert_int_ge(took_ns, 250 * TOFU_NS_PER_MS);
+	ck_assert_int_lt(took_ns, 4 * TOFU_NS_PER_S); /* its share of the handshake time would be five */
+	engine_down(engine);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+}
+END_TEST
+
 static Suite *suite_of_tcp(void)
 {
 	Suite *s = suite_create("tcp on another host");
@@ -282,6 +329,7 @@ static Suite *suite_of_tcp(void)
 	tcase_add_loop_test(tc, a_call_for_which_no_port_is_left_says_limit_reached, 0, 2);
 	tcase_add_loop_test(tc, a_listener_for_which_no_port_is_left_says_limit_reached, 0, 3);
 	tcase_add_test(tc, a_name_for_which_no_port_is_left_at_all_its_addresses_says_limit_reached);
+	tcase_add_test(tc, an_address_that_does_not_answer_delays_a_call_by_its_head_start);
 	return s;
 }
 

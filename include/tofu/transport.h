@@ -60,7 +60,10 @@ struct tofu_iov {
 	size_t len;
 };
 
-/** One end of a connection, or a listener. The engine allocates it: TOFU_NO_SOCKET and NULL at first. */
+/**
+ * One end of a connection, or a listener. The engine allocates it: TOFU_NO_SOCKET and NULL at first. It may move it between two
+ * operations: keep what points to it out of state.
+ */
 struct tofu_link {
 	intptr_t handle; /* what the engine waits on: a socket; set by listen, connect_start and accept */
 	void *state;     /* the transport's own; freed by its close */
@@ -139,7 +142,8 @@ struct tofu_transport {
 	 * Start to connect to one address of rest. rest is the called address after "scheme|", valid during the call; a transport
 	 * that needs the name of the host, as TLS does, finds it there. Returns TOFU_OK (connected), TOFU_WOULD_BLOCK
 	 * (connect_finish tells), or why not. TOFU_WOULD_BLOCK with *want 0: it could not be started; the same is called again after
-	 * a pause, with the same link and address.
+	 * a pause, with the same link and address. Connects to other addresses of the name may be under way at the same time, each
+	 * with a link of its own; the first that connect_finish says is connected is used, and the others are closed.
 	 */
 	enum tofu_status (*connect_start)(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
 	                                  const struct tofu_sockaddr *to, unsigned *want);

@@ -177,4 +177,7 @@ void tofu_event_clear(struct tofu_event *e);
 /** A system error number (errno, WSA code) as a status; otherwise, if it says nothing by itself. The only place that maps. */
 enum tofu_status tofu_plat_status(int system_error, enum tofu_status otherwise);
 
+/** sockaddr.c: 4 or 6, as the Internet has it; 0: something else. */
+int tofu_sockaddr_family(const struct tofu_sockaddr *address);
+
 #endif

@@ -55,6 +55,18 @@ static struct tofu_sockaddr unmapped(const struct tofu_sockaddr *address)
 	return out;
 }
 
+int tofu_sockaddr_family(const struct tofu_sockaddr *address)
+{
+	switch (family_of(address)) {
+	case AF_INET:
+		return 4;
+	case AF_INET6:
+		return 6;
+	default:
+		return 0;
+	}
+}
+
 struct tofu_sockaddr tofu_sockaddr_called(const struct tofu_sockaddr *to)
 {
 	static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;

@@ -209,13 +209,23 @@ static unsigned interest(const struct tofu_chan *c)
 
 	if (c->state == TOFU_CHAN_LISTENING)
 		return c->accepting == TOFU_ACCEPTS_NOTHING ? 0 : TOFU_POLL_ACCEPT;
-	if (c->state == TOFU_CHAN_CONNECTING && c->receive_want != TOFU_AFTER_PAUSE)
-		return (c->receive_want & TOFU_READABLE) != 0 ? TOFU_POLL_READ : TOFU_POLL_CONNECT;
+	if (c->state == TOFU_CHAN_CONNECTING)
+		return tofu_connect_interest(c->receive_want);
 	if (tofu_chan_rules[c->state].hears && !tofu_list_linked(&c->starving))
 		want |= c->receive_want;
 	want |= c->send_want;
 	return ((want & TOFU_READABLE) != 0 ? TOFU_POLL_READ : 0u) |
 	       ((want & TOFU_WRITABLE) != 0 ? TOFU_POLL_WRITE : 0u);
+}
+
+enum tofu_status tofu_chan_watch(struct tofu_reactor *r, struct tofu_chan *c, uint16_t number)
+{
+	enum tofu_status status = tofu_poller_add(r->poller, &c->poll, c->link.handle);
+
+	c->watched = status == TOFU_OK;
+	if (!c->watched && r->poller->advice != NULL && tofu_reactor_may_complain(r))
+		tofu_reactor_log(r, TOFU_LOG_ERROR, "channel %u: %s", number, r->poller->advice);
+	return status;
 }
 
 void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c)
@@ -226,15 +236,14 @@ void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c)
 	if (!c->watched)
 		return;
 	status = tofu_poller_want(r->poller, &c->poll, interest(c));
-	if (status == TOFU_OK && c->legs != NULL)
+	if (status == TOFU_OK && c->state == TOFU_CHAN_LISTENING && c->legs != NULL)
 		status = tofu_legs_want(r, c, interest(c));
 	if (status != TOFU_OK)
 		tofu_chan_close(r, c, status);
 }
 
-void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
+void tofu_chan_drop_own_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
 {
-	tofu_legs_drop(r, c, how);
 	if (c->watched)
 		tofu_poller_remove(r->poller, &c->poll);
 	c->watched = false;
@@ -243,6 +252,12 @@ void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_
 	c->transport->close(c->transport, &c->link, how);
 	c->link = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
 	tofu_dial_resume_all(r);
+}
+
+void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
+{
+	tofu_legs_drop(r, c, how);
+	tofu_chan_drop_own_link(r, c, how);
 }
 
 static void owes_ready(struct tofu_reactor *r, struct tofu_chan *c, bool owes)

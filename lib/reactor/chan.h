@@ -68,11 +68,19 @@ struct tofu_chan_rule {
 
 extern const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES];
 
+/** A connect to one of the addresses. */
+struct tofu_attempt {
+	uint32_t address; /* which one */
+	unsigned want;    /* what a leg's waits for; that of the channel's own link is in receive_want */
+	bool goes_on;     /* else its place is free */
+	bool under_way;   /* it was started: connect_finish tells how it ends */
+};
+
 /** The addresses of a channel that is being opened, made when they are known: with room for exactly those, or for a few. */
 struct tofu_dial {
-	struct tofu_dial *next; /* spare */
-	bool under_way;         /* a connect is */
-	int64_t hurry_ns;       /* until then, an address may get more than its equal share of the time */
+	struct tofu_dial *next;      /* spare */
+	struct tofu_attempt attempt; /* of the channel's own link; those beside it are in legs */
+	uint32_t attempts;           /* that go on */
 	uint32_t room;
 	uint32_t count;
 	uint32_t at;       /* the next to try */
@@ -124,7 +132,7 @@ struct tofu_chan {
 	struct tofu_msg *hello;     /* the HelloRequest, written, until the peer says something */
 	struct tofu_lookup *lookup; /* its answer is awaited */
 	struct tofu_dial *dial;     /* what is dialled, or listened at */
-	struct tofu_leg *legs;      /* a listener's further sockets */
+	struct tofu_leg *legs;      /* a listener's further sockets; connects beside the first */
 
 	struct tofu_msg_queue unsent;
 	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
@@ -186,10 +194,21 @@ void tofu_chan_follow(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_v
 void tofu_chan_bound(struct tofu_reactor *r, struct tofu_chan *c);
 /** A timer starts, or starts anew. */
 void tofu_chan_start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind);
+/** The poller begins to watch its link. number: of the channel that the log names when that fails. */
+enum tofu_status tofu_chan_watch(struct tofu_reactor *r, struct tofu_chan *c, uint16_t number);
+/** What the poller is asked while a connect waits for that. */
+static inline unsigned tofu_connect_interest(unsigned want)
+{
+	if (want == TOFU_AFTER_PAUSE)
+		return 0;
+	return (want & TOFU_READABLE) != 0 ? TOFU_POLL_READ : TOFU_POLL_CONNECT;
+}
 /** Tell the poller what its state wants. */
 void tofu_chan_declare(struct tofu_reactor *r, struct tofu_chan *c);
-/** Stop watching and close the link, if there is one. The state stays. */
+/** Stop watching and close the link, if there is one, and its legs. The state stays. */
 void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how);
+/** The same, but the legs stay. */
+void tofu_chan_drop_own_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how);
 
 /**
  * The one way to end a channel, in any state; ending it again is nothing. Its unsent messages come back with why, then

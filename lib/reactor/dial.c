@@ -4,11 +4,9 @@
  * Opening: from a HelloRequest or WelcomeRequest to a link.
  *
  * The address in its text header names a transport, which turns the rest into system addresses - at once, or on a resolver
- * thread if that takes a lookup. To listen it takes all of them (legs.c). To connect they are tried in order, until one
- * answers; the failure of the last one is the answer. One that does not answer must not keep the others from being tried:
- * each connect gets its share of the time that is left. Until then the opening message waits in the channel (a hello as
- * the first unsent message), so that whatever ends the channel gives it back as the answer. Accepting is here, too: it is
- * how the other links come about.
+ * thread if that takes a lookup. To listen it takes all of them (legs.c). To connect they race for it (race.c). Until then the
+ * opening message waits in the channel (a hello as the first unsent message), so that whatever ends the channel gives it back as
+ * the answer. Accepting is here, too: it is how the other links come about.
  */
 
 #include <stdio.h>
@@ -20,13 +18,15 @@
 #include "reactor/group.h"
 #include "reactor/transport.h"
 #include "reactor/legs.h"
+#include "reactor/race.h"
 
 static void dial_fill(struct tofu_dial *d, const struct tofu_sockaddr *addresses, size_t count)
 {
 	size_t most = count < TOFU_ADDRESSES_MAX ? count : TOFU_ADDRESSES_MAX;
 
 	d->next = NULL;
-	d->under_way = false;
+	d->attempt = (struct tofu_attempt){ 0 };
+	d->attempts = 0;
 	d->count = (uint32_t)most;
 	d->at = 0;
 	d->left_out = (uint32_t)(count - most);
@@ -85,30 +85,17 @@ void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c)
 	dial_free(r, c);
 }
 
-/* number: of the channel that the log names. */
-static enum tofu_status add_to_poller(struct tofu_reactor *r, struct tofu_chan *c, uint16_t number)
-{
-	enum tofu_status status = tofu_poller_add(r->poller, &c->poll, c->link.handle);
-
-	c->watched = status == TOFU_OK;
-	if (!c->watched && r->poller->advice != NULL && tofu_reactor_may_complain(r))
-		tofu_reactor_log(r, TOFU_LOG_ERROR, "channel %u: %s", number, r->poller->advice);
-	return status;
-}
-
 static bool watch(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	enum tofu_status status = c->watched ? TOFU_OK : add_to_poller(r, c, c->number);
+	enum tofu_status status = c->watched ? TOFU_OK : tofu_chan_watch(r, c, c->number);
 
 	if (status != TOFU_OK)
 		tofu_chan_close(r, c, status);
 	return status == TOFU_OK;
 }
 
-static void connected(struct tofu_reactor *r, struct tofu_chan *c)
+void tofu_dial_connected(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	if (!watch(r, c))
-		return;
 	tofu_timer_stop(r, c, TOFU_TIMER_ANSWER);
 	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
 	dial_free(r, c);
@@ -120,94 +107,14 @@ static void connected(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_chan_touch(r, c);
 }
 
-/*
- * The time that is left, divided by the addresses that are left; the last one gets all of it. If there are so many that this
- * is too short for a peer far away, the first ones get more, at the cost of no more than half of the time: they are those
- * that the resolver prefers. What runs already, goes on.
- */
-static void start_share(struct tofu_reactor *r, struct tofu_chan *c, size_t addresses)
-{
-	int64_t left_ns = tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns;
-	int64_t share_ns = left_ns > 0 ? left_ns / (int64_t)addresses : 0;
-	int64_t far_ns = c->dial->hurry_ns - r->now_ns;
-
-	if (far_ns > TOFU_FAR_MS * TOFU_NS_PER_MS)
-		far_ns = TOFU_FAR_MS * TOFU_NS_PER_MS;
-	if (addresses > 1 && tofu_timers_deadline(&c->deadlines, TOFU_TIMER_ANSWER) == 0)
-		tofu_timer_start(r, c, TOFU_TIMER_ANSWER, r->now_ns + (share_ns > far_ns ? share_ns : far_ns));
-}
-
-/* Nothing has come of this one. */
-static void next_address(struct tofu_reactor *r, struct tofu_chan *c)
-{
-	tofu_timer_stop(r, c, TOFU_TIMER_ANSWER);
-	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
-	tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
-	c->pauses = 0;
-	c->dial->under_way = false;
-	c->dial->at++;
-}
-
 /* What was called, after "scheme|". The hello says it: it is the first message, and unsent until the connection stands. */
-static void find_called(const struct tofu_chan *c, char rest[TOFU_ADDRESS_MAX + 1])
+void tofu_dial_called(const struct tofu_chan *c, char rest[TOFU_ADDRESS_MAX + 1])
 {
 	char scheme[TOFU_SCHEME_MAX + 1];
 	size_t len;
 	const char *address = tofu_msg_headers_find(c->unsent.head, tofu_address_header(TOFU_HELLO_REQUEST), &len);
 
 	(void)tofu_address_split(address, len, scheme, rest);
-}
-
-static void connect_next(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status last)
-{
-	struct tofu_dial *d = c->dial;
-	char rest[TOFU_ADDRESS_MAX + 1];
-
-	find_called(c, rest);
-	while (d->at < d->count) {
-		size_t left = d->count - d->at;
-		unsigned want = TOFU_WRITABLE;
-
-		last = c->transport->connect_start(c->transport, &c->link, rest, &d->addresses[d->at], &want);
-		if (last == TOFU_OK) {
-			connected(r, c);
-			return;
-		}
-		if (last == TOFU_WOULD_BLOCK) {
-			start_share(r, c, left);
-			(void)tofu_chan_again(r, c, last, &want);
-			c->receive_want = want;
-			d->under_way = want != TOFU_AFTER_PAUSE;
-			if (d->under_way && watch(r, c))
-				tofu_chan_declare(r, c);
-			return;
-		}
-		next_address(r, c);
-	}
-	tofu_chan_close(r, c, last);
-}
-
-void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c)
-{
-	enum tofu_status status;
-
-	c->receive_want = TOFU_WRITABLE;
-	status = c->transport->connect_finish(c->transport, &c->link, &c->receive_want);
-	if (status == TOFU_OK) {
-		connected(r, c);
-	} else if (status == TOFU_WOULD_BLOCK) {
-		(void)tofu_chan_again(r, c, status, &c->receive_want);
-		tofu_chan_declare(r, c);
-	} else {
-		next_address(r, c);
-		connect_next(r, c, status);
-	}
-}
-
-void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c)
-{
-	next_address(r, c);
-	connect_next(r, c, TOFU_TIMEOUT);
 }
 
 /* The WelcomeRequest becomes the WelcomeResponse, with the address that we got. */
@@ -244,7 +151,9 @@ static enum tofu_status listen_first(struct tofu_reactor *r, struct tofu_chan *c
 		status = c->transport->listen(c->transport, &c->link, &d->addresses[d->at]);
 		if (status == TOFU_OK || status == TOFU_WOULD_BLOCK)
 			break;
-		next_address(r, c);
+		tofu_chan_drop_link(r, c, TOFU_CLOSE_ORDERLY);
+		c->pauses = 0;
+		d->at++;
 	}
 	return status;
 }
@@ -278,6 +187,29 @@ static void start_listening(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_chan_declare(r, c);
 }
 
+/*
+ * To connect, the two families of Internet addresses take turns, as RFC 8305 has it: one of them may not work from here. The family of
+ * the first is first, and within a family the resolver's order stays.
+ */
+static void interleave(struct tofu_dial *d)
+{
+	const int family = d->count > 0 ? tofu_sockaddr_family(&d->addresses[0]) : 0;
+
+	for (uint32_t i = 1; family != 0 && i < d->count; i++) {
+		const bool same = i % 2 == 0;
+		struct tofu_sockaddr next;
+		uint32_t from = i;
+
+		while (from < d->count && (tofu_sockaddr_family(&d->addresses[from]) == family) != same)
+			from++;
+		if (from == d->count)
+			return;
+		next = d->addresses[from];
+		memmove(&d->addresses[i + 1], &d->addresses[i], (from - i) * sizeof next);
+		d->addresses[i] = next;
+	}
+}
+
 /* Its addresses are known. */
 static void resolved(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_dial *d)
 {
@@ -290,19 +222,17 @@ static void resolved(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_di
 		start_listening(r, c);
 		return;
 	}
-	d->hurry_ns = r->now_ns + (tofu_timers_deadline(&c->deadlines, TOFU_TIMER_HANDSHAKE) - r->now_ns) / 2;
+	interleave(d);
 	tofu_chan_move(r, c, TOFU_CHAN_CONNECTING);
-	connect_next(r, c, TOFU_HOST_NOT_FOUND);
+	tofu_race_begin(r, c);
 }
 
 void tofu_dial_retry(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (c->welcome != NULL)
 		start_listening(r, c);
-	else if (!c->dial->under_way)
-		connect_next(r, c, TOFU_CONNECT_FAILED);
 	else
-		tofu_dial_ready(r, c);
+		tofu_race_retry(r, c);
 }
 
 /* What is wrong with an address; text has len bytes, and address as many of them as fit. */
@@ -511,7 +441,7 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 		tofu_admission_refuse(r, listener, c);
 		how = TOFU_CLOSE_ABORT;
 	}
-	if (status == TOFU_OK && add_to_poller(r, c, listener->number) != TOFU_OK)
+	if (status == TOFU_OK && tofu_chan_watch(r, c, listener->number) != TOFU_OK)
 		status = TOFU_LIMIT_REACHED; /* this one is lost, the others stay where they are */
 	if (status != TOFU_OK) {
 		tofu_admission_leave(r, c);

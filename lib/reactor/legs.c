@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A leg is made for each address but the first, before anything is opened, so that nothing can fail once all listen. One that
+ * A listener's leg is made for each address but the first, before anything is opened, so that nothing can fail once all listen. One that
  * stays without a socket, for an address that the transport left out, does nothing. When a leg is closed it leaves its channel
  * and waits for its grave, since the poller may not be done with it.
  */
@@ -27,18 +27,24 @@ static void free_legs(struct tofu_chan *c)
 	}
 }
 
+struct tofu_leg *tofu_leg_add(struct tofu_chan *c)
+{
+	struct tofu_leg *leg = calloc(1, sizeof *leg);
+
+	if (leg == NULL)
+		return NULL;
+	leg->link.handle = TOFU_NO_SOCKET;
+	leg->channel = c;
+	leg->next = c->legs;
+	c->legs = leg;
+	return leg;
+}
+
 static bool add_legs(struct tofu_chan *c, size_t count)
 {
-	while (count-- > 0) {
-		struct tofu_leg *leg = calloc(1, sizeof *leg);
-
-		if (leg == NULL)
+	while (count-- > 0)
+		if (tofu_leg_add(c) == NULL)
 			return false;
-		leg->link.handle = TOFU_NO_SOCKET;
-		leg->listener = c;
-		leg->next = c->legs;
-		c->legs = leg;
-	}
 	return true;
 }
 
@@ -67,16 +73,22 @@ enum tofu_status tofu_legs_listen(struct tofu_chan *c, const struct tofu_sockadd
 	return status;
 }
 
+enum tofu_status tofu_leg_watch(struct tofu_reactor *r, struct tofu_leg *leg)
+{
+	enum tofu_status status = tofu_poller_add(r->poller, &leg->poll, leg->link.handle);
+
+	leg->watched = status == TOFU_OK;
+	leg->poll.of_leg = true;
+	return status;
+}
+
 enum tofu_status tofu_legs_watch(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	enum tofu_status status = TOFU_OK;
 
 	for (struct tofu_leg *leg = c->legs; leg != NULL && status == TOFU_OK; leg = leg->next) {
-		if (!is_open(leg))
-			continue;
-		status = tofu_poller_add(r->poller, &leg->poll, leg->link.handle);
-		leg->watched = status == TOFU_OK;
-		leg->poll.of_leg = true;
+		if (is_open(leg))
+			status = tofu_leg_watch(r, leg);
 	}
 	return status;
 }
@@ -91,20 +103,42 @@ enum tofu_status tofu_legs_want(struct tofu_reactor *r, struct tofu_chan *c, uns
 	return status;
 }
 
+static void stop_watching(struct tofu_reactor *r, struct tofu_leg *leg)
+{
+	if (leg->watched)
+		tofu_poller_remove(r->poller, &leg->poll);
+	leg->watched = false;
+}
+
+struct tofu_link tofu_leg_take_link(struct tofu_reactor *r, struct tofu_leg *leg)
+{
+	struct tofu_link link = leg->link;
+
+	stop_watching(r, leg);
+	leg->link = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	return link;
+}
+
+void tofu_leg_drop(struct tofu_reactor *r, struct tofu_leg *leg, enum tofu_close how)
+{
+	struct tofu_leg **at = &leg->channel->legs;
+
+	if (how != TOFU_CLOSE_FORGET)
+		stop_watching(r, leg);
+	leg->watched = false;
+	if (is_open(leg))
+		leg->channel->transport->close(leg->channel->transport, &leg->link, how);
+	while (*at != leg)
+		at = &(*at)->next;
+	*at = leg->next;
+	leg->next = r->closed_legs;
+	r->closed_legs = leg;
+}
+
 void tofu_legs_drop(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
 {
-	struct tofu_leg *leg;
-
-	while ((leg = c->legs) != NULL) {
-		if (leg->watched && how != TOFU_CLOSE_FORGET)
-			tofu_poller_remove(r->poller, &leg->poll);
-		leg->watched = false;
-		if (is_open(leg))
-			c->transport->close(c->transport, &leg->link, how);
-		c->legs = leg->next;
-		leg->next = r->closed_legs;
-		r->closed_legs = leg;
-	}
+	while (c->legs != NULL)
+		tofu_leg_drop(r, c->legs, how);
 }
 
 void tofu_legs_bury(struct tofu_reactor *r, bool all)

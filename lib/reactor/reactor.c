@@ -16,6 +16,7 @@
 #include "reactor/engine.h"
 #include "reactor/group.h"
 #include "reactor/legs.h"
+#include "reactor/race.h"
 
 static enum tofu_status init_turn(struct tofu_reactor *r)
 {
@@ -483,7 +484,7 @@ static void channel_ready(struct tofu_reactor *r, struct tofu_chan *c, unsigned 
 		return;
 	}
 	if (c->state == TOFU_CHAN_CONNECTING) {
-		tofu_dial_ready(r, c);
+		tofu_race_ready(r, c, NULL);
 		return;
 	}
 	if ((c->send_want & now) != 0) {
@@ -496,8 +497,14 @@ static void channel_ready(struct tofu_reactor *r, struct tofu_chan *c, unsigned 
 
 static void leg_ready(struct tofu_reactor *r, struct tofu_leg *leg)
 {
-	if (leg->watched) /* likewise */
-		tofu_dial_accept(r, leg->listener, &leg->link);
+	struct tofu_chan *c = leg->channel;
+
+	if (!leg->watched) /* likewise */
+		return;
+	if (c->state == TOFU_CHAN_CONNECTING)
+		tofu_race_ready(r, c, leg);
+	else
+		tofu_dial_accept(r, c, &leg->link);
 }
 
 static void handle_ready(struct tofu_reactor *r, const struct tofu_poll_event *events, size_t count)
@@ -567,7 +574,7 @@ static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer 
 		handshake_overdue(r, c);
 		break;
 	case TOFU_TIMER_ANSWER: /* of a connect; else it judges nobody */
-		tofu_dial_overdue(r, c);
+		tofu_race_overdue(r, c);
 		break;
 	case TOFU_TIMER_IDLE:
 		tofu_chan_close(r, c, TOFU_TIMEOUT);

@@ -39,7 +39,6 @@ enum {
 	TOFU_STOCK = 64,          /* ... and then */
 	TOFU_SPARE_DIALS = 64,
 	TOFU_DIAL_ROOM = 2,    /* addresses that a spare one has room for: nearly all have no more */
-	TOFU_FAR_MS = 1000,    /* an address has as long to answer, unless too many others are to be tried */
 	TOFU_LINGER_MS = 1000, /* how long the peer's end is awaited after the last word */
 	TOFU_RETRY_MS = 100,   /* when something was refused for want of memory or descriptors */
 	TOFU_PAUSE_MS = 2,     /* when the system could not just now; doubled each time, up to TOFU_RETRY_MS */
@@ -121,7 +120,7 @@ struct tofu_reactor {
 	struct tofu_list unheard;      /* callers that have not said hello, the oldest first */
 	struct tofu_list arriving;     /* channels in the middle of a frame, the oldest first */
 	struct tofu_list graves;       /* closed channels */
-	struct tofu_leg *closed_legs;  /* of listeners, to be freed like these */
+	struct tofu_leg *closed_legs;  /* of channels, to be freed like these */
 	struct tofu_timers timers;     /* of all channels that have not ended */
 	int64_t timer_ns[TOFU_TIMERS]; /* how long those take that a state starts; 0: it does not */
 	int64_t idle_ns;               /* of TOFU_TIMER_IDLE: no byte either way for so long, and ... */
@@ -235,10 +234,10 @@ void tofu_reactor_add_group(struct tofu_reactor *r, struct tofu_group *g);
 struct tofu_dial *tofu_dial_make(const struct tofu_sockaddr *addresses, size_t count);
 /** A HelloRequest or WelcomeRequest has arrived for a new channel. */
 void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
-/** The connect in progress has something to tell. */
-void tofu_dial_ready(struct tofu_reactor *r, struct tofu_chan *c);
-/** That connect has had its time: the next address. */
-void tofu_dial_overdue(struct tofu_reactor *r, struct tofu_chan *c);
+/** What was called, after "scheme|". */
+void tofu_dial_called(const struct tofu_chan *c, char rest[TOFU_ADDRESS_MAX + 1]);
+/** Its link is connected, and watched: the channel opens. */
+void tofu_dial_connected(struct tofu_reactor *r, struct tofu_chan *c);
 /** An address of this length is too long, and so is one that was cut to it. */
 enum { TOFU_ADDRESS_TOO_LONG = TOFU_ADDRESS_MAX + 1 };
 /**

@@ -22,7 +22,7 @@
 enum tofu_timer {
 	TOFU_TIMER_NONE,
 	TOFU_TIMER_HANDSHAKE, /* to resolve, to connect, to say hello */
-	TOFU_TIMER_ANSWER, /* the peer's system has to answer: a connect to one address, or, once connected, what was sent */
+	TOFU_TIMER_ANSWER, /* the peer's system has to answer: a connect, before the next address is tried; then, what was sent */
 	TOFU_TIMER_BYE,    /* the answer to our bye is due */
 	TOFU_TIMER_LINGER, /* the peer's end is due */
 	TOFU_TIMER_IDLE,

@@ -316,3 +316,183 @@ int counted_wrong(void)
 {
 	return atomic_load(&handles_wrong);
 }
+
+/* racing: attempts that go as the address says. What one is stays in the state of its link, and in what the test asks for. */
+
+enum { RACERS_MAX = 256 };
+
+struct racer {
+	char kind;
+	int left; /* calls that are still refused */
+};
+
+static struct {
+	atomic_int started, closed, open, most_open;
+	char started_kinds[RACERS_MAX + 1];
+	char started_at[RACERS_MAX];
+	char closed_at[RACERS_MAX];
+	struct racer racers[RACERS_MAX]; /* by the place of their address */
+} race;
+
+void racing_anew(void)
+{
+	memset(&race, 0, sizeof race);
+}
+
+int racing_started(void)
+{
+	return atomic_load(&race.started);
+}
+
+int racing_closed(void)
+{
+	return atomic_load(&race.closed);
+}
+
+int racing_most(void)
+{
+	return atomic_load(&race.most_open);
+}
+
+const char *racing_order(void)
+{
+	return race.started_kinds;
+}
+
+int racing_start(int i)
+{
+	return race.started_at[i];
+}
+
+int racing_close(int i)
+{
+	return race.closed_at[i];
+}
+
+static bool racing_is_ipv6(char kind)
+{
+	return kind == '6';
+}
+
+/* "PLAN:REST": one address per letter, which knows its place. */
+static enum tofu_status racing_resolve(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                       int may_block, struct tofu_sockaddr *out, size_t capacity, size_t *count)
+{
+	const size_t most = strcspn(rest, ":");
+	enum tofu_status st = TOFU_OK;
+
+	for (*count = 0; st == TOFU_OK && *count < most && *count < capacity; ++*count) {
+		const char *at = racing_is_ipv6(rest[*count]) ? "::1|1" : rest + most + 1;
+		size_t one;
+
+		st = real(t)->resolve(real(t), at, purpose, may_block, &out[*count], 1, &one);
+		out[*count].reserved = (uint32_t)*count;
+		race.racers[*count] = (struct racer){ .kind = rest[*count], .left = 3 };
+	}
+	return st;
+}
+
+static enum tofu_status racing_open(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                    const struct tofu_sockaddr *to, unsigned *want)
+{
+	struct racer *racer = &race.racers[to->reserved];
+	enum tofu_status st = real(t)->connect_start(real(t), link, rest, to, want);
+	int open;
+
+	link->state = racer;
+	open = atomic_fetch_add(&race.open, 1) + 1;
+	if (open > atomic_load(&race.most_open))
+		atomic_store(&race.most_open, open);
+	if (st == TOFU_OK && racer->kind != 'a') /* it has its word to say yet */
+		st = TOFU_WOULD_BLOCK;
+	if (racer->kind != 'a')
+		*want = TOFU_READABLE;
+	return st;
+}
+
+static enum tofu_status racing_start_one(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
+                                         const struct tofu_sockaddr *to, unsigned *want)
+{
+	struct racer *racer = &race.racers[to->reserved];
+	int now = atomic_load(&race.started);
+
+	race.started_kinds[now] = racer->kind;
+	race.started_at[now] = (char)to->reserved;
+	atomic_fetch_add(&race.started, 1);
+	switch (racer->kind) {
+	case 'r':
+	case '4':
+	case '6':
+		return TOFU_CONNECT_FAILED;
+	case 'l':
+		if (racer->left-- > 0)
+			return TOFU_LIMIT_REACHED;
+		racer->kind = 'a';
+		break;
+	case 'p':
+		*want = 0;
+		if (racer->left-- > 0)
+			return TOFU_WOULD_BLOCK;
+		racer->kind = 'a';
+		break;
+	case 'w':
+		*want = 0;
+		return TOFU_WOULD_BLOCK;
+	default:
+		break;
+	}
+	return racing_open(t, link, rest, to, want);
+}
+
+static enum tofu_status racing_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
+{
+	struct racer *racer = link->state;
+	char word;
+	struct tofu_iov one = { .base = &word, .len = 1 };
+	enum tofu_status st;
+	size_t done;
+
+	if (racer->kind == 'a')
+		return real(t)->connect_finish(real(t), link, want);
+	*want = TOFU_READABLE;
+	if (racer->kind == 's')
+		return TOFU_WOULD_BLOCK;
+	if (racer->kind == 'h' || racer->kind == 'z') {
+		st = real(t)->receive(real(t), link, &one, 1, &done, want);
+		if (st != TOFU_OK)
+			return st;
+		if (racer->kind == 'h')
+			return TOFU_OK;
+		racer->kind = 'Z';
+	}
+	if (racer->kind == 'Z') {
+		*want = 0;
+		return racer->left-- > 0 ? TOFU_WOULD_BLOCK : TOFU_OK;
+	}
+	return racer->kind == 'f' ? TOFU_PERMISSION_DENIED : TOFU_COMMUNICATION_FAILED;
+}
+
+static void racing_end(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
+{
+	struct racer *racer = link->state;
+
+	if (racer != NULL) {
+		race.closed_at[atomic_load(&race.closed)] = (char)(racer - race.racers);
+		atomic_fetch_add(&race.closed, 1);
+		atomic_fetch_sub(&race.open, 1);
+	}
+	link->state = NULL;
+	real(t)->close(real(t), link, how);
+}
+
+const struct tofu_transport *fake_racing(void)
+{
+	static struct fake fakes[OVER_NR];
+	struct tofu_transport *fake = copy_of(fakes, OVER_TCP, "racing");
+
+	fake->resolve = racing_resolve;
+	fake->connect_start = racing_start_one;
+	fake->connect_finish = racing_finish;
+	fake->close = racing_end;
+	return fake;
+}

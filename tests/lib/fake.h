@@ -40,4 +40,27 @@ int counted_open(void);
 /** Links that were closed twice, or closed without having been opened. */
 int counted_wrong(void);
 
+/**
+ * "racing|PLAN:REST", TCP: an address for each letter of the plan, and what comes of it.
+ *
+ *     a  connects as TCP does             r  is refused at once
+ *     s  never answers                    4  likewise, an IPv4 address; 6: an IPv6 address
+ *     h  connects when the peer has said  l  finds no descriptor three times, then connects
+ *        a byte, as TLS would             p  is to be started again three times, then connects
+ *     z  the same, after three pauses     w  is to be started again, for ever
+ *     f  gives permission_denied when the peer has said a byte
+ *     g  gives communication_failed then
+ */
+const struct tofu_transport *fake_racing(void);
+/** Forget what has been. */
+void racing_anew(void);
+/** How many connects were started, and links closed, and how many were open at the same time. */
+int racing_started(void);
+int racing_closed(void);
+int racing_most(void);
+/** The letters of those that were started, in that order; the place of the i-th of them in the plan, and of the i-th closed. */
+const char *racing_order(void);
+int racing_start(int i);
+int racing_close(int i);
+
 #endif
