@@ -15,6 +15,7 @@
 #include <tofu/unix.h>
 
 #include "lib/harness.h"
+#include "lib/raw.h"
 #include "lib/steps.h"
 
 static struct tofu_tcp_options tcp_options(const char *scheme)
@@ -339,6 +340,116 @@ START_TEST(listeners_that_share_a_port_share_the_calls)
 }
 END_TEST
 
+/* A name has addresses of both families; those of the other one cannot be called. */
+static const char *const called[] = { "127.0.0.1", "localhost" };
+
+START_TEST(an_instance_calls_from_its_source)
+{
+	char source[] = "127.0.0.2", told[128], address[128], host[64];
+	struct tofu_tcp_options o = tcp_options("from");
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	intptr_t listener = raw_listen(OVER_TCP, told, sizeof told);
+	static struct raw peer;
+	struct tofu_sockaddr who;
+	uint16_t port;
+
+	o.source = source;
+	add_tcp(engine, &o);
+	memset(source, '?', sizeof source); /* it has a copy */
+	(void)snprintf(address, sizeof address, "from|%s%s", called[_i], strrchr(told, '|'));
+	(void)call(&side, address, "hello");
+	raw_accept(&peer, listener);
+	raw_expect(&peer, TOFU_HELLO_REQUEST);
+	works(tofu_socket_peer(peer.socket, &who));
+	works(tofu_sockaddr_inet_text(&who, host, sizeof host, &port));
+	ck_assert_str_eq(host, "127.0.0.2");
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	tofu_socket_close(listener, TOFU_CLOSE_ORDERLY);
+	engine_down(engine);
+}
+END_TEST
+
+/* 203.0.113.1: for documentation, nobody's. */
+START_TEST(a_source_that_is_not_of_this_host_calls_nobody_and_listens)
+{
+	struct tofu_tcp_options o = tcp_options("from");
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+	char address[64];
+	tofu_msg *msg;
+
+	o.source = "203.0.113.1";
+	add_tcp(engine, &o);
+	listen_at(&side, "from|127.0.0.1|0", &at);
+	call_fails(&side, at.address, TOFU_CONNECT_FAILED);
+	(void)snprintf(address, sizeof address, "tcp|127.0.0.1%s", strrchr(at.address, '|'));
+	(void)call(&side, address, "hello");
+	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
+	tofu_msg_put(&msg);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(an_instance_stays_with_its_interface)
+{
+	struct tofu_tcp_options o = tcp_options("by");
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	char name[] = "lo", address[64];
+	struct tofu_transport *t;
+	struct listening at;
+
+	o.interface_name = name;
+	if (tofu_tcp_create(&o, &t) != TOFU_NOT_SUPPORTED) { /* as Windows has it */
+		tofu_transport_destroy(t);
+		add_tcp(engine, &o);
+		memset(name, '?', sizeof name); /* it has a copy */
+		listen_at(&side, "by|127.0.0.1|0", &at);
+		expect_talk(&side, at.address);
+		o.scheme = "nowhere";
+		o.interface_name = "none-such";
+		add_tcp(engine, &o);
+		listen_fails(&side, "nowhere|127.0.0.1|0", TOFU_LISTEN_FAILED);
+		(void)snprintf(address, sizeof address, "nowhere|127.0.0.1%s", strrchr(at.address, '|'));
+		call_fails(&side, address, TOFU_CONNECT_FAILED);
+	}
+	engine_down(engine);
+}
+END_TEST
+
+static const struct {
+	const char *source, *interface_name;
+	enum tofu_status status;
+} no_origins[] = {
+	{ "", NULL, TOFU_INVALID_ADDRESS },
+	{ "localhost", NULL, TOFU_INVALID_ADDRESS },
+	{ "127.0.0.1|80", NULL, TOFU_INVALID_ADDRESS },
+	{ NULL, "", TOFU_NOT_ALLOWED },
+	{ NULL, "longer-than-any-interface-is", TOFU_NOT_ALLOWED },
+};
+
+START_TEST(an_origin_that_is_none_is_refused)
+{
+	struct tofu_tcp_options o = tcp_options(NULL);
+	struct tofu_transport *t = (void *)&o;
+	enum tofu_status status = no_origins[_i].status;
+
+	works(tofu_init());
+	o.interface_name = "lo";
+	if (status == TOFU_NOT_ALLOWED && tofu_tcp_create(&o, &t) == TOFU_NOT_SUPPORTED)
+		status = TOFU_NOT_SUPPORTED;
+	else if (status == TOFU_NOT_ALLOWED)
+		tofu_transport_destroy(t);
+	o.source = no_origins[_i].source;
+	o.interface_name = no_origins[_i].interface_name;
+	ck_status(tofu_tcp_create(&o, &t), status);
+	ck_assert_ptr_null(t);
+	tofu_deinit();
+}
+END_TEST
+
 START_TEST(a_listener_for_ipv6_alone_leaves_the_port_to_ipv4)
 {
 	struct tofu_tcp_options o = tcp_options("six");
@@ -377,6 +488,10 @@ static Suite *suite_of_instances(void)
 	tcase_add_test(holders, an_instance_stays_for_the_links_that_the_engine_still_has);
 	tcase_add_test(holders, an_instance_outlives_its_engine_while_it_looks_up_a_name);
 	tcase_add_test(options, listeners_that_share_a_port_share_the_calls);
+	tcase_add_loop_test(options, an_instance_calls_from_its_source, 0, sizeof called / sizeof called[0]);
+	tcase_add_test(options, a_source_that_is_not_of_this_host_calls_nobody_and_listens);
+	tcase_add_test(options, an_instance_stays_with_its_interface);
+	tcase_add_loop_test(options, an_origin_that_is_none_is_refused, 0, sizeof no_origins / sizeof no_origins[0]);
 	tcase_add_test(options, a_listener_for_ipv6_alone_leaves_the_port_to_ipv4);
 	return suite;
 }

@@ -330,6 +330,124 @@ START_TEST(every_interface_can_be_called)
 }
 END_TEST
 
+/* where a connect calls from */
+
+static struct tofu_connect_options calls_from(const char *host)
+{
+	static struct tofu_sockaddr source;
+	struct tofu_connect_options o;
+	size_t count;
+
+	tofu_connect_options_init(&o, sizeof o);
+	if (host != NULL)
+		ck_status(tofu_sockaddr_inet(host, 0, 0, &source, 1, &count), TOFU_OK);
+	o.source = host != NULL ? &source : NULL;
+	return o;
+}
+
+static enum tofu_status connect_from(const struct tofu_connect_options *o)
+{
+	enum tofu_status st = tofu_socket_connect_with(&t.to, o, &t.client);
+
+	if (st != TOFU_WOULD_BLOCK)
+		return st;
+	wait_for(t.client, OS_WRITABLE);
+	return tofu_socket_connect_result(t.client);
+}
+
+START_TEST(connect_from_a_source_is_seen_as_that_by_the_listener)
+{
+	const struct tofu_connect_options o = calls_from("127.0.0.2");
+	struct tofu_sockaddr peer;
+	char host[64];
+	uint16_t port;
+
+	(void)listening(IPV4);
+	ck_status(connect_from(&o), TOFU_OK);
+	t.server = accept_one();
+	ck_status(tofu_socket_peer(t.server, &peer), TOFU_OK);
+	ck_status(tofu_sockaddr_inet_text(&peer, host, sizeof host, &port), TOFU_OK);
+	ck_assert_str_eq(host, "127.0.0.2");
+	ck_assert_uint_ne(port, 0);
+}
+END_TEST
+
+/* 192.0.2.1: for documentation, nobody's. */
+static const char *const wrong_sources[] = { "::1", "192.0.2.1" };
+
+START_TEST(connect_from_a_source_of_another_family_or_host_fails)
+{
+	const struct tofu_connect_options o = calls_from(wrong_sources[_i]);
+
+	(void)listening(IPV4);
+	ck_status(connect_from(&o), TOFU_CONNECT_FAILED);
+	ck_assert_int_eq(t.client, TOFU_NO_SOCKET);
+}
+END_TEST
+
+START_TEST(connect_from_a_source_that_is_none_is_refused)
+{
+	struct tofu_sockaddr sources[3] = { { 0 }, { 0 }, { 0 } };
+	struct tofu_connect_options o = calls_from(NULL);
+	size_t count;
+
+	(void)listening(IPV4);
+	ck_status(tofu_sockaddr_unix("path", &sources[1]), TOFU_OK);
+	ck_status(tofu_sockaddr_inet("127.0.0.1", 0, 0, &sources[2], 1, &count), TOFU_OK);
+	sources[2].len = 1000;
+	for (int i = 0; i < 3; i++) {
+		o.source = &sources[i];
+		ck_status(connect_from(&o), TOFU_INVALID_ADDRESS);
+		ck_assert_int_eq(t.client, TOFU_NO_SOCKET);
+	}
+}
+END_TEST
+
+/* Any system has the loopback interface, and names it as it likes. */
+static bool has_interfaces(void)
+{
+	struct tofu_connect_options o = calls_from(NULL);
+
+	o.interface_name = "lo";
+	return connect_from(&o) != TOFU_NOT_SUPPORTED;
+}
+
+START_TEST(interface_that_is_there_is_used_and_one_that_is_missing_fails)
+{
+	struct tofu_connect_options o = calls_from(NULL);
+	struct tofu_listen_options l;
+
+	(void)listening(IPV4);
+	tofu_listen_options_init(&l, sizeof l);
+	if (!has_interfaces()) {
+		l.interface_name = "lo";
+		ck_status(tofu_socket_listen_with(&t.at, &l, &t.server), TOFU_NOT_SUPPORTED);
+		return;
+	}
+	t.server = accept_one();
+	tofu_socket_close(t.client, TOFU_CLOSE_ORDERLY);
+	tofu_socket_close(t.server, TOFU_CLOSE_ORDERLY);
+	o.interface_name = l.interface_name = "none-such";
+	ck_status(connect_from(&o), TOFU_CONNECT_FAILED);
+	ck_status(tofu_socket_listen_with(&t.at, &l, &t.server), TOFU_LISTEN_FAILED);
+	o.interface_name = l.interface_name = "longer-than-any-interface-is";
+	ck_status(connect_from(&o), TOFU_NOT_ALLOWED);
+	ck_status(tofu_socket_listen_with(&t.at, &l, &t.server), TOFU_NOT_ALLOWED);
+	o.interface_name = "";
+	ck_status(connect_from(&o), TOFU_NOT_ALLOWED);
+}
+END_TEST
+
+START_TEST(unix_socket_calls_from_nowhere)
+{
+	const struct tofu_connect_options o = calls_from("192.0.2.1");
+
+	if (!listening(UNIX_FILE))
+		return;
+	ck_status(connect_from(&o), TOFU_OK);
+}
+END_TEST
+
 START_TEST(socket_that_is_connected_to_itself_has_been_refused)
 {
 	if (_i == IPV6 && !listening(IPV6))
@@ -746,6 +864,11 @@ static Suite *suite_of_socket(void)
 	tcase_add_test(begin, listen_on_an_address_that_is_not_ours_gives_listen_failed);
 	tcase_add_test(begin, listener_on_every_interface_takes_both_protocols);
 	tcase_add_loop_test(begin, every_interface_can_be_called, 0, 3);
+	tcase_add_test(begin, connect_from_a_source_is_seen_as_that_by_the_listener);
+	tcase_add_loop_test(begin, connect_from_a_source_of_another_family_or_host_fails, 0, 2);
+	tcase_add_test(begin, connect_from_a_source_that_is_none_is_refused);
+	tcase_add_test(begin, interface_that_is_there_is_used_and_one_that_is_missing_fails);
+	tcase_add_test(begin, unix_socket_calls_from_nowhere);
 	tcase_add_loop_test(begin, socket_that_is_connected_to_itself_has_been_refused, 0, UNIX_FILE);
 	tcase_add_test(begin, address_that_is_none_is_refused);
 	every_family(begin, shortage_of_descriptors_gives_limit_reached);

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <tofu/tcp.h>
 #include <tofu/tofu.h>
 
 #include "lib/fake.h"
@@ -230,6 +231,44 @@ START_TEST(a_call_for_which_no_port_is_left_says_limit_reached)
 }
 END_TEST
 
+/* A port that calls one peer may call another as well. */
+START_TEST(a_source_does_not_use_up_the_ports)
+{
+	struct tofu_tcp_options options;
+	struct tofu_transport *from;
+	tofu_engine *engine;
+	struct side server, client;
+	struct listening at;
+
+	if (!enter_network("0", four_ports))
+		return;
+	engine = engine_up(NULL);
+	server = side_in(engine);
+	client = side_in(engine);
+	tofu_tcp_options_init(&options, sizeof options);
+	options.scheme = "from";
+	options.source = loopbacks[_i];
+	works(tofu_tcp_create(&options, &from));
+	works(tofu_engine_register(engine, from));
+	tofu_transport_destroy(from);
+	for (int i = 0; i < 3 * PORTS; i++) {
+		char address[64];
+
+		snprintf(address, sizeof address, "from|%s|%d", loopbacks[_i], 4711 + i % 3);
+		if (i < 3)
+			listen_at(&server, address, &at);
+		expect_reached(&server, &client, address);
+	}
+	for (int i = 0; i < 3; i++) {
+		char address[64];
+
+		snprintf(address, sizeof address, "from|%s|%d", loopbacks[_i], 4711 + i);
+		call_fails(&client, address, TOFU_LIMIT_REACHED);
+	}
+	engine_down(engine);
+}
+END_TEST
+
 START_TEST(a_listener_for_which_no_port_is_left_says_limit_reached)
 {
 	static const char *const anywhere[] = { "tcp|127.0.0.1|0", "tcp|::1|0", "tcp||0" };
@@ -327,6 +366,7 @@ static Suite *suite_of_tcp(void)
 	tcase_add_test(tc, a_name_gets_a_port_that_is_free_at_all_its_addresses);
 	tcase_add_test(tc, an_address_of_a_family_that_is_off_is_left_out_of_a_name);
 	tcase_add_loop_test(tc, a_call_for_which_no_port_is_left_says_limit_reached, 0, 2);
+	tcase_add_loop_test(tc, a_source_does_not_use_up_the_ports, 0, 2);
 	tcase_add_loop_test(tc, a_listener_for_which_no_port_is_left_says_limit_reached, 0, 3);
 	tcase_add_test(tc, a_name_for_which_no_port_is_left_at_all_its_addresses_says_limit_reached);
 	tcase_add_test(tc, an_address_that_does_not_answer_delays_a_call_by_its_head_start);

@@ -293,12 +293,16 @@ struct tofu_listen_options {
 		backlog; /* connections that may wait to be accepted; 0: as many as the system allows, and never more */
 	uint32_t
 		share_port; /* Internet: other listeners of this user may have the port, if they say so, too (SO_REUSEPORT) */
-	uint32_t only_ipv6; /* "::" takes no IPv4 */
-	uint32_t mode;      /* Unix: of the file; 0: 0600 */
+	uint32_t only_ipv6;         /* "::" takes no IPv4 */
+	uint32_t mode;              /* Unix: of the file; 0: 0600 */
+	const char *interface_name; /* Internet: only calls that come in by it, not on Windows; NULL: by any */
 };
 /** Set size and zero the rest, that is, choose every default. size: sizeof(struct tofu_listen_options), as compiled. */
 void tofu_listen_options_init(struct tofu_listen_options *options, size_t size);
-/** options: NULL for tofu_socket_listen(). Errors: TOFU_NOT_SUPPORTED, too: the system lacks what they ask for. */
+/**
+ * options: NULL for tofu_socket_listen(). Errors, too: TOFU_NOT_SUPPORTED (the system lacks what they ask for), TOFU_NOT_ALLOWED (no
+ * interface can have that name), TOFU_LISTEN_FAILED (there is no such interface).
+ */
 enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const struct tofu_listen_options *options,
                                          intptr_t *out);
 /** Take a waiting connection. Errors as struct tofu_transport's accept. */
@@ -309,6 +313,25 @@ enum tofu_status tofu_socket_accept(intptr_t listener, intptr_t *out);
  * TCP socket that was connected to itself, for nobody listens there, has failed to connect.
  */
 enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out);
+/** The same with options. Those that do not concern the kind of socket are not looked at. */
+struct tofu_connect_options {
+	size_t size; /* set by tofu_connect_options_init() */
+	const struct tofu_sockaddr
+		*source; /* Internet: the address of this host to call from, with port 0: the system chooses
+	                                       one; NULL: the system chooses both */
+	const char *
+		interface_name; /* Internet: what is sent goes out by it, what it gets has come in by it; NULL: by any */
+};
+/** Set size and zero the rest, that is, choose every default. size: sizeof(struct tofu_connect_options), as compiled. */
+void tofu_connect_options_init(struct tofu_connect_options *options, size_t size);
+/**
+ * options: NULL for tofu_socket_connect(). They are judged before the address. Errors, too: TOFU_NOT_SUPPORTED (the system lacks what they ask
+ * for), TOFU_NOT_ALLOWED (no interface can have that name), TOFU_INVALID_ADDRESS (source is no Internet address),
+ * TOFU_CONNECT_FAILED (source is of the other family, or not of this host, or there is no such interface),
+ * TOFU_PERMISSION_DENIED.
+ */
+enum tofu_status tofu_socket_connect_with(const struct tofu_sockaddr *to, const struct tofu_connect_options *options,
+                                          intptr_t *out);
 /** How that ended. TOFU_WOULD_BLOCK: not yet. */
 enum tofu_status tofu_socket_connect_result(intptr_t socket);
 /** Send / receive; *done is bytes moved. Receiving at the end: TOFU_PEER_DISCONNECTED. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "platform/net.h"
+#include "platform/platform.h"
 
 static bool is_inet(const struct tofu_sockaddr *address)
 {
@@ -31,6 +32,28 @@ void tofu_listen_options_init(struct tofu_listen_options *options, size_t size)
 enum tofu_status tofu_socket_listen(const struct tofu_sockaddr *at, intptr_t *out)
 {
 	return tofu_socket_listen_with(at, NULL, out);
+}
+
+void tofu_connect_options_init(struct tofu_connect_options *options, size_t size)
+{
+	tofu_options_begin(options, size);
+}
+
+enum tofu_status tofu_socket_connect_options(const struct tofu_connect_options *from, struct tofu_connect_options *out)
+{
+	enum tofu_status st = tofu_options_take(from, out, sizeof *out);
+
+	if (st == TOFU_OK)
+		st = tofu_socket_interface_status(out->interface_name);
+	if (st == TOFU_OK && out->source != NULL &&
+	    (tofu_sockaddr_family(out->source) == 0 || out->source->len > sizeof out->source->bytes))
+		st = TOFU_INVALID_ADDRESS;
+	return st;
+}
+
+enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
+{
+	return tofu_socket_connect_with(to, NULL, out);
 }
 
 enum tofu_status tofu_socket_listen_status(const struct tofu_sockaddr *at, enum tofu_status st)

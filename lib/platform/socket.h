@@ -30,6 +30,15 @@ enum tofu_status tofu_socket_connect_status(enum tofu_status st);
  */
 enum tofu_status tofu_socket_connected_status(intptr_t socket);
 
+/** The options of a connect as they are used, or what is wrong with them. */
+enum tofu_status tofu_socket_connect_options(const struct tofu_connect_options *from, struct tofu_connect_options *out);
+
+/**
+ * socket_*.c: can a socket be bound to an interface of that name, as far as the name and the system tell? TOFU_NOT_SUPPORTED,
+ * TOFU_NOT_ALLOWED. NULL is fine.
+ */
+enum tofu_status tofu_socket_interface_status(const char *name);
+
 /** socket_*.c: reset a TCP connection, or see to it that closing does. The socket stays open. */
 void tofu_socket_reset(intptr_t socket);
 

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -68,6 +69,38 @@ static enum tofu_status open_socket(const struct tofu_sockaddr *address, struct 
 static bool set_flag(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+enum tofu_status tofu_socket_interface_status(const char *name)
+{
+	if (name == NULL)
+		return TOFU_OK;
+#if defined SO_BINDTODEVICE || defined IP_BOUND_IF
+	return name[0] != '\0' && strlen(name) < IF_NAMESIZE ? TOFU_OK : TOFU_NOT_ALLOWED;
+#else
+	return TOFU_NOT_SUPPORTED;
+#endif
+}
+
+/* False: errno says why. */
+static bool set_interface(int fd, int family, const char *name)
+{
+	if (name == NULL)
+		return true;
+#if defined SO_BINDTODEVICE
+	(void)family;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name) + 1) == 0;
+#elif defined IP_BOUND_IF
+	const int index = (int)if_nametoindex(name);
+
+	if (index == 0)
+		return false;
+	return family == AF_INET6 ? set_flag(fd, IPPROTO_IPV6, IPV6_BOUND_IF, index)
+	                          : set_flag(fd, IPPROTO_IP, IP_BOUND_IF, index);
+#else
+	(void)fd, (void)family;
+	return false; /* tofu_socket_interface_status() has said so */
+#endif
 }
 
 /*
@@ -128,6 +161,8 @@ enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const s
 
 	*out = TOFU_NO_SOCKET;
 	st = tofu_options_take(options, &o, sizeof o);
+	if (st == TOFU_OK && tofu_sockaddr_family(at) != 0)
+		st = tofu_socket_interface_status(o.interface_name);
 	if (st != TOFU_OK)
 		return st;
 	st = open_socket(at, &copy, &fd, TOFU_LISTEN_FAILED);
@@ -136,6 +171,8 @@ enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const s
 	prepared = copy.sin6_family == AF_UNIX ? prepare_unix(fd, &o) : prepare_inet(fd, &copy, &o);
 	if (!prepared)
 		return tofu_socket_listen_status(at, give_up(fd, errno, TOFU_SETSOCKOPT_FAILED));
+	if (copy.sin6_family != AF_UNIX && !set_interface(fd, copy.sin6_family, o.interface_name))
+		return tofu_socket_listen_status(at, give_up(fd, errno, TOFU_LISTEN_FAILED));
 	error = bind_and_listen(fd, at, &o);
 	if (error != 0)
 		return tofu_socket_listen_status(at, give_up(fd, error, TOFU_LISTEN_FAILED));
@@ -207,18 +244,57 @@ static enum tofu_status no_local_address(const struct tofu_sockaddr *to, sa_fami
 	return rc == 0 ? TOFU_LIMIT_REACHED : TOFU_CONNECT_FAILED;
 }
 
-enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
+/*
+ * Where an Internet socket calls from. The port is chosen when it is known who is called: it need not be one that nobody calls from,
+ * and so there are enough. 0, or the error.
+ */
+static int call_from(int fd, int family, const struct tofu_connect_options *o)
+{
+	if (!set_interface(fd, family, o->interface_name))
+		return errno;
+	if (o->source == NULL)
+		return 0;
+#ifdef IP_BIND_ADDRESS_NO_PORT
+	(void)set_flag(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); /* without it there are fewer */
+#endif
+	return bind(fd, system_address(o->source), (socklen_t)o->source->len) == 0 ? 0 : errno;
+}
+
+static enum tofu_status prepare_connect(int fd, const struct tofu_sockaddr *to, const struct tofu_connect_options *o)
+{
+	const int family = tofu_sockaddr_family(to);
+	int error;
+
+	if (family == 0)
+		return TOFU_OK;
+	if (o->source != NULL && tofu_sockaddr_family(o->source) != family)
+		return TOFU_CONNECT_FAILED;
+	error = call_from(fd, system_address(to)->sa_family, o);
+	return error != 0 ? connect_status(error) : TOFU_OK;
+}
+
+enum tofu_status tofu_socket_connect_with(const struct tofu_sockaddr *to, const struct tofu_connect_options *options,
+                                          intptr_t *out)
 {
 	const struct tofu_sockaddr called = tofu_sockaddr_called(to);
+	struct tofu_connect_options o;
 	struct sockaddr_in6 copy;
 	enum tofu_status st;
 	int error;
 	int fd;
 
 	*out = TOFU_NO_SOCKET;
+	st = tofu_socket_connect_options(options, &o);
+	if (st != TOFU_OK)
+		return st;
 	st = open_socket(&called, &copy, &fd, TOFU_CONNECT_FAILED);
 	if (st != TOFU_OK)
 		return st == TOFU_PEER_DISCONNECTED ? TOFU_CONNECT_FAILED : st;
+	st = prepare_connect(fd, &called, &o);
+	if (st != TOFU_OK) {
+		(void)close(fd);
+		return st;
+	}
 	error = connect(fd, system_address(&called), (socklen_t)called.len) == 0 ? 0 : errno;
 	st = error == 0 ? tofu_socket_connected_status(fd) : TOFU_WOULD_BLOCK;
 	if (st == TOFU_OK || error == EINPROGRESS || error == EINTR) { /* EINTR: goes on by itself */

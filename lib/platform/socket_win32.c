@@ -147,6 +147,11 @@ static int meaning_of_bind(int error, int family)
 	return error == WSAEACCES ? WSAEADDRINUSE : error;
 }
 
+enum tofu_status tofu_socket_interface_status(const char *name)
+{
+	return name == NULL ? TOFU_OK : TOFU_NOT_SUPPORTED;
+}
+
 /* A port can only be shared in a way that lets others take it away, and a file has no mode. */
 static bool can_be_had(const struct tofu_listen_options *o, int family)
 {
@@ -164,6 +169,8 @@ enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const s
 
 	*out = TOFU_NO_SOCKET;
 	st = tofu_options_take(options, &o, sizeof o);
+	if (st == TOFU_OK && tofu_sockaddr_family(at) != 0)
+		st = tofu_socket_interface_status(o.interface_name);
 	if (st != TOFU_OK)
 		return st;
 	st = open_socket(at, &copy, &s, TOFU_LISTEN_FAILED);
@@ -272,28 +279,48 @@ static enum tofu_status find_file(const struct tofu_sockaddr *to)
 	return st == TOFU_UDS_PATH_NOT_FOUND ? st : TOFU_OK; /* whatever else it is, connect will know */
 }
 
-static enum tofu_status prepare_connect(SOCKET s, const struct tofu_sockaddr *to, int family)
+/* The port may be one that calls others already, and so there are enough; a system that cannot do that has fewer. */
+static enum tofu_status call_from(SOCKET s, const struct tofu_sockaddr *source)
+{
+#ifdef SO_REUSE_UNICASTPORT
+	(void)set_flag(s, SOL_SOCKET, SO_REUSE_UNICASTPORT, 1);
+#endif
+	if (bind(s, system_address(source), (int)source->len) == 0)
+		return TOFU_OK;
+	return connect_status(WSAGetLastError());
+}
+
+static enum tofu_status prepare_connect(SOCKET s, const struct tofu_sockaddr *to, int family,
+                                        const struct tofu_connect_options *o)
 {
 	if (family == AF_UNIX)
 		return find_file(to);
 	if (is_loopback(to))
 		refuse_quickly(s);
-	return TOFU_OK;
+	if (o->source == NULL)
+		return TOFU_OK;
+	return tofu_sockaddr_family(o->source) == tofu_sockaddr_family(to) ? call_from(s, o->source)
+	                                                                   : TOFU_CONNECT_FAILED;
 }
 
-enum tofu_status tofu_socket_connect(const struct tofu_sockaddr *to, intptr_t *out)
+enum tofu_status tofu_socket_connect_with(const struct tofu_sockaddr *to, const struct tofu_connect_options *options,
+                                          intptr_t *out)
 {
 	const struct tofu_sockaddr called = tofu_sockaddr_called(to);
+	struct tofu_connect_options o;
 	struct sockaddr_in6 copy;
 	enum tofu_status st;
 	int error;
 	SOCKET s;
 
 	*out = TOFU_NO_SOCKET;
+	st = tofu_socket_connect_options(options, &o);
+	if (st != TOFU_OK)
+		return st;
 	st = open_socket(&called, &copy, &s, TOFU_CONNECT_FAILED);
 	if (st != TOFU_OK)
 		return st == TOFU_PEER_DISCONNECTED ? TOFU_CONNECT_FAILED : st;
-	st = prepare_connect(s, &called, copy.sin6_family);
+	st = prepare_connect(s, &called, copy.sin6_family, &o);
 	if (st != TOFU_OK) {
 		(void)closesocket(s);
 		return st;

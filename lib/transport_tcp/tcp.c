@@ -21,7 +21,10 @@ enum { PORTS_TRIED = 32 };
 /* The config of an instance. That of tofu_tcp() is NULL: every default. */
 struct config {
 	struct tofu_listen_options listen;
+	struct tofu_connect_options connect;
+	struct tofu_sockaddr source;
 	uint32_t dead_after_ms;
+	char interface_name[];
 };
 
 /*
@@ -221,10 +224,11 @@ static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_l
 static enum tofu_status tcp_connect_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
                                           const struct tofu_sockaddr *to, unsigned *want)
 {
+	const struct config *config = t->config;
 	enum tofu_status st, options;
 
 	link->handle = TOFU_NO_SOCKET;
-	st = tofu_socket_connect(to, &link->handle);
+	st = tofu_socket_connect_with(to, config != NULL ? &config->connect : NULL, &link->handle);
 	if (st != TOFU_OK && st != TOFU_WOULD_BLOCK)
 		return st;
 	*want = TOFU_WRITABLE;
@@ -350,11 +354,52 @@ void tofu_tcp_options_init(struct tofu_tcp_options *options, size_t size)
 	tofu_options_begin(options, size);
 }
 
+/* "" is every interface to listen on, and nothing to call from. */
+static enum tofu_status parse_source(const char *text, struct tofu_sockaddr *out)
+{
+	enum tofu_status st;
+	size_t count;
+
+	if (text[0] == '\0')
+		return TOFU_INVALID_ADDRESS;
+	st = tofu_sockaddr_inet(text, 0, 0, out, 1, &count);
+	return st == TOFU_WOULD_BLOCK ? TOFU_INVALID_ADDRESS : st;
+}
+
+/* Those of a connect are judged first: to nowhere, it says nothing else. */
+static enum tofu_status judge(const struct tofu_connect_options *connect)
+{
+	const struct tofu_sockaddr nowhere = { 0 };
+	intptr_t none;
+	enum tofu_status st = tofu_socket_connect_with(&nowhere, connect, &none);
+
+	return st == TOFU_INVALID_ADDRESS ? TOFU_OK : st;
+}
+
+/* From here on, options are the instance's own. */
+static void keep(struct config *config, const struct tofu_tcp_options *o, const struct tofu_sockaddr *source)
+{
+	tofu_listen_options_init(&config->listen, sizeof config->listen);
+	config->listen.backlog = o->backlog;
+	config->listen.share_port = o->share_port;
+	config->listen.only_ipv6 = o->only_ipv6;
+	config->dead_after_ms = o->dead_after_ms;
+	tofu_connect_options_init(&config->connect, sizeof config->connect);
+	config->source = *source;
+	if (o->source != NULL)
+		config->connect.source = &config->source;
+	if (o->interface_name != NULL)
+		config->listen.interface_name = config->connect.interface_name =
+			strcpy(config->interface_name, o->interface_name);
+}
+
 enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct tofu_transport **out)
 {
+	struct tofu_connect_options connect;
+	struct tofu_sockaddr source = { 0 };
 	struct tofu_tcp_options o;
-	struct config *config;
 	enum tofu_status st;
+	size_t size;
 
 	if (out == NULL)
 		return TOFU_NOT_ALLOWED;
@@ -364,16 +409,19 @@ enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct 
 		o.dead_after_ms = DEAD_AFTER_MS;
 	if (st == TOFU_OK && o.dead_after_ms < DEAD_AFTER_LEAST_MS)
 		st = TOFU_NOT_ALLOWED;
+	if (st == TOFU_OK && o.source != NULL)
+		st = parse_source(o.source, &source);
+	tofu_connect_options_init(&connect, sizeof connect);
+	connect.interface_name = o.interface_name;
 	if (st == TOFU_OK)
-		st = tofu_transport_create(&plain, o.scheme, sizeof *config, NULL, out);
+		st = judge(&connect);
 	if (st != TOFU_OK)
 		return st;
-	config = (*out)->config;
-	tofu_listen_options_init(&config->listen, sizeof config->listen);
-	config->listen.backlog = o.backlog;
-	config->listen.share_port = o.share_port;
-	config->listen.only_ipv6 = o.only_ipv6;
-	config->dead_after_ms = o.dead_after_ms;
+	size = sizeof(struct config) + (o.interface_name != NULL ? strlen(o.interface_name) + 1 : 0);
+	st = tofu_transport_create(&plain, o.scheme, size, NULL, out);
+	if (st != TOFU_OK)
+		return st;
+	keep((*out)->config, &o, &source);
 	(*out)->look_ms = o.dead_after_ms / LOOKS;
 	if (o.dead_after_ms == NEVER) {
 		(*out)->look = NULL;
