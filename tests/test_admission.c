@@ -189,16 +189,107 @@ START_TEST(a_peer_beyond_its_bound_is_refused_until_one_of_its_connections_ends)
 }
 END_TEST
 
+/* --- who may call --- */
+
+static unsigned told_of;
+
+static void note(void *context, enum tofu_log_level level, const char *text)
+{
+	(void)context;
+	if (level == TOFU_LOG_WARNING && strstr(text, "callers are refused, choosy|127.0.0.1|") != NULL)
+		told_of++;
+}
+
+static enum tofu_status allow(const char *networks, struct tofu_transport **out)
+{
+	struct tofu_tcp_options o;
+
+	tofu_tcp_options_init(&o, sizeof o);
+	o.scheme = "choosy";
+	o.allow = networks;
+	return tofu_tcp_create(&o, out);
+}
+
+static void house_open_to(struct house *h, const char *networks)
+{
+	struct tofu_options options = options_with_pool(64);
+	struct tofu_transport *t;
+
+	options.log = note;
+	h->engine = engine_up(&options);
+	h->side = side_in(h->engine);
+	works(allow(networks, &t));
+	works(tofu_engine_register(h->engine, t));
+	tofu_transport_destroy(t);
+	listen_at(&h->side, "choosy|127.0.0.1|0", &h->at);
+	memmove(h->at.address, "tcp|", 4); /* the others have plain TCP */
+	memmove(h->at.address + 4, h->at.address + strlen("choosy|"), strlen(h->at.address + strlen("choosy|")) + 1);
+}
+
+START_TEST(a_caller_from_elsewhere_is_refused_and_told_of_once)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side client = side_in(engine);
+	static struct house h;
+
+	told_of = 0;
+	house_open_to(&h, "10.0.0.0/8, 127.0.0.2 ::1");
+	for (unsigned i = 1; i <= 5; i++) {
+		is_refused(&client, h.at.address);
+		ck_assert_uint_eq(stats_of(h.engine).callers_refused, i);
+	}
+	ck_assert_uint_eq(stats_of(h.engine).channels_accepted, 0);
+	engine_down(h.engine);
+	ck_assert_uint_eq(told_of, 1);
+	engine_down(engine);
+}
+END_TEST
+
+START_TEST(a_caller_from_a_network_that_may_call_is_let_in)
+{
+	static const char *const networks[] = { "127.0.0.1", "127.0.0.0/8", "10.0.0.0/8,126.0.0.0/7", "0.0.0.0/0" };
+	static struct house h;
+	struct raw caller;
+
+	house_open_to(&h, networks[_i]);
+	raw_call(&caller, h.at.address);
+	(void)expect_heard(&h, &caller);
+	raw_hang_up(&caller, TOFU_CLOSE_ORDERLY);
+	engine_down(h.engine);
+}
+END_TEST
+
+START_TEST(what_is_no_network_is_refused)
+{
+	static const char *const wrong[] = {
+		"",           " ,",      "localhost",   "10.0.0.0/33",  "10.0.0.0/", "10.1.0.0/8",
+		"10.0.0.0/x", "::1/129", "10.0.0.0/8;", "10.0.0.0/08x", "/8",        "127.0.0.1 everybody"
+	};
+	struct tofu_transport *t;
+
+	works(tofu_init());
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		must(allow(wrong[i], &t) == TOFU_INVALID_ADDRESS, "%s", wrong[i]);
+		ck_assert_ptr_null(t);
+	}
+	tofu_deinit();
+}
+END_TEST
+
 static Suite *suite_of_admission(void)
 {
 	Suite *suite = suite_create("admission");
 	TCase *silent = suite_case(suite, "silent", 60), *peers = suite_case(suite, "peers", 60);
+	TCase *networks = suite_case(suite, "networks", 30);
 
 	over_add(silent, at_their_bound_the_one_that_was_silent_for_longest_makes_room, 1);
 	over_add(silent, when_channels_run_out_the_one_that_was_silent_for_longest_makes_room, 1);
 	over_add(silent, one_that_has_just_come_is_left_its_moment, 1);
 	over_add(silent, one_that_has_said_hello_never_makes_room, 1);
 	over_need(peers, a_peer_beyond_its_bound_is_refused_until_one_of_its_connections_ends, OVER_TCP);
+	tcase_add_test(networks, a_caller_from_elsewhere_is_refused_and_told_of_once);
+	tcase_add_loop_test(networks, a_caller_from_a_network_that_may_call_is_let_in, 0, 4);
+	tcase_add_test(networks, what_is_no_network_is_refused);
 	return suite;
 }
 

@@ -27,6 +27,8 @@ struct tofu_tcp_options {
 	                           peer_disconnected; default 45000, at least 1000; UINT32_MAX: never */
 	const char *source;         /* the numeric IPv4 or IPv6 address of this host to call from: only addresses of its family are
 	                               called; default: the system chooses; copied */
+	const char *allow;          /* who may call: addresses and networks, with spaces or commas between: "10.0.0.0/8 ::1"; others are
+	                               closed before they say anything; default: everybody; copied */
 	const char *interface_name; /* calls go out, and come in, by this network interface alone; default: by any; copied */
 };
 /* clang-format on */
@@ -43,7 +45,7 @@ void tofu_tcp_options_init(struct tofu_tcp_options *options, size_t size);
  * Ownership: options and its text are copied; *out is given up with tofu_transport_destroy(), as soon as it is registered.
  * Threads:   any. Blocks: no.
  * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, dead_after_ms is under 1000, or no interface can have that name),
- *         TOFU_INVALID_ADDRESS (source is no numeric address), TOFU_NOT_SUPPORTED (a newer program's options, or an
+ *         TOFU_INVALID_ADDRESS (source is no numeric address; allow has something else than numeric addresses and networks), TOFU_NOT_SUPPORTED (a newer program's options, or an
  *         interface_name on Windows), TOFU_NOT_INITIALIZED (a source before tofu_init(), on Windows), TOFU_ALLOCATION_FAILED.
  */
 enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct tofu_transport **out);

@@ -8,10 +8,14 @@
  * fails leaves TOFU_NO_SOCKET or a socket for close, which takes either.
  */
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <tofu/tcp.h>
+
+#include "transport_tcp/prefixes.h"
 
 /* The longest name of DNS is 253 bytes; a numeric address with its zone is far shorter. */
 enum { HOST_MAX = 255 };
@@ -23,6 +27,8 @@ struct config {
 	struct tofu_listen_options listen;
 	struct tofu_connect_options connect;
 	struct tofu_sockaddr source;
+	struct tofu_prefix *allow; /* NULL: everybody may call */
+	size_t allow_count;
 	uint32_t dead_after_ms;
 	char interface_name[];
 };
@@ -206,6 +212,16 @@ static enum tofu_status set_options(const struct tofu_transport *t, intptr_t soc
 	return st == TOFU_OK ? tofu_socket_keepalive(socket, dead_after_ms(t)) : st;
 }
 
+static bool may_call(const struct config *config, intptr_t socket)
+{
+	struct tofu_sockaddr peer;
+
+	if (config == NULL || config->allow == NULL)
+		return true;
+	return tofu_socket_peer(socket, &peer) == TOFU_OK &&
+	       tofu_prefixes_have(config->allow, config->allow_count, &peer);
+}
+
 /* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
 static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
@@ -217,7 +233,7 @@ static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_l
 			break;
 		tcp_close(t, link, TOFU_CLOSE_ABORT);
 	}
-	return st;
+	return st == TOFU_OK && !may_call(t->config, link->handle) ? TOFU_PERMISSION_DENIED : st;
 }
 
 /* The options are set before the connection stands: nothing can be sent without them. */
@@ -376,6 +392,11 @@ static enum tofu_status judge(const struct tofu_connect_options *connect)
 	return st == TOFU_INVALID_ADDRESS ? TOFU_OK : st;
 }
 
+static void end(void *config)
+{
+	free(((struct config *)config)->allow);
+}
+
 /* From here on, options are the instance's own. */
 static void keep(struct config *config, const struct tofu_tcp_options *o, const struct tofu_sockaddr *source)
 {
@@ -398,6 +419,7 @@ enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct 
 	struct tofu_connect_options connect;
 	struct tofu_sockaddr source = { 0 };
 	struct tofu_tcp_options o;
+	struct config *config;
 	enum tofu_status st;
 	size_t size;
 
@@ -418,10 +440,17 @@ enum tofu_status tofu_tcp_create(const struct tofu_tcp_options *options, struct 
 	if (st != TOFU_OK)
 		return st;
 	size = sizeof(struct config) + (o.interface_name != NULL ? strlen(o.interface_name) + 1 : 0);
-	st = tofu_transport_create(&plain, o.scheme, size, NULL, out);
+	st = tofu_transport_create(&plain, o.scheme, size, end, out);
 	if (st != TOFU_OK)
 		return st;
-	keep((*out)->config, &o, &source);
+	config = (*out)->config;
+	keep(config, &o, &source);
+	st = tofu_prefixes_parse(o.allow, &config->allow, &config->allow_count);
+	if (st != TOFU_OK) {
+		tofu_transport_destroy(*out);
+		*out = NULL;
+		return st;
+	}
 	(*out)->look_ms = o.dead_after_ms / LOOKS;
 	if (o.dead_after_ms == NEVER) {
 		(*out)->look = NULL;
