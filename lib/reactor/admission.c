@@ -119,7 +119,10 @@ void tofu_admission_heard(struct tofu_chan *c)
 
 void tofu_admission_leave(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	tofu_list_remove(&c->unheard);
+	if (!c->session.called)
+		return;
+	if (c->state <= TOFU_CHAN_ACCEPTED)
+		tofu_list_remove(&c->unheard);
 	if (c->peer != NULL && --c->peer->connections == 0)
 		forget(&r->peers, c->peer);
 	c->peer = NULL;

@@ -256,7 +256,8 @@ void tofu_chan_drop_own_link(struct tofu_reactor *r, struct tofu_chan *c, enum t
 
 void tofu_chan_drop_link(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_close how)
 {
-	tofu_legs_drop(r, c, how);
+	if (!c->connected)
+		tofu_legs_drop(r, c, how);
 	tofu_chan_drop_own_link(r, c, how);
 }
 
@@ -269,7 +270,8 @@ static void owes_ready(struct tofu_reactor *r, struct tofu_chan *c, bool owes)
 
 void tofu_chan_send_ready(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	owes_ready(r, c, !tofu_reactor_notify(r, tofu_chan_group(c), c->number, c->opening_id, TOFU_SEND_READY));
+	owes_ready(r, c,
+	           !tofu_reactor_notify(r, tofu_chan_group(c), c->number, c->farewell->header.id, TOFU_SEND_READY));
 	if (c->owes_ready)
 		tofu_reactor_retry_soon(r);
 }
@@ -342,9 +344,10 @@ void tofu_chan_keep_hello(struct tofu_reactor *r, struct tofu_chan *c, struct to
 
 struct tofu_msg *tofu_chan_take_hello(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	struct tofu_msg *m = c->hello;
+	struct tofu_msg *m = c->session.called ? NULL : c->hello;
 
-	c->hello = NULL;
+	if (m != NULL)
+		c->hello = NULL;
 	if (m != NULL)
 		r->queued--;
 	return m;
@@ -405,7 +408,7 @@ static bool say_closed(struct tofu_reactor *r, struct tofu_chan *c)
 		tofu_msg_put(&m);
 		return false;
 	}
-	m->header = (struct tofu_header){ .id = c->opening_id,
+	m->header = (struct tofu_header){ .id = m->header.id,
 		                          .channel = c->number,
 		                          .opcode = TOFU_SIGNAL,
 		                          .origin = TOFU_ORIGIN_ENGINE,
@@ -421,14 +424,15 @@ static bool say_closed(struct tofu_reactor *r, struct tofu_chan *c)
 static void farewell_if_due(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_group *g = tofu_chan_group(c);
-	size_t here = c->unsent.count + c->held.count + (c->welcome != NULL);
+	size_t here = c->unsent.count + c->held.count + (tofu_chan_welcome(c) != NULL);
 	bool said;
 
 	if (tofu_gate_messages(atomic_load(&c->gate)) > here)
 		return;
-	if (c->welcome != NULL)
+	if (tofu_chan_welcome(c) != NULL) {
 		tofu_chan_give_back(r, c, c->welcome, c->why);
-	c->welcome = NULL;
+		c->welcome = NULL;
+	}
 	answer_hello(r, c);
 	return_unsent(r, c);
 	said = say_closed(r, c);

@@ -110,6 +110,7 @@ struct tofu_chan {
 	enum tofu_chan_state state : 8;    /* written by tofu_chan_move() only */
 	enum tofu_status why : 8;          /* what ended it */
 	enum tofu_accepting accepting : 8; /* a listener's */
+	bool connected : 1;                /* its connection stands, or stood; else it is being opened, or listens */
 	bool watched : 1;                  /* the poller has it */
 	bool fin_sent : 1;                 /* our side is shut down */
 	bool reads_on : 1;                 /* there may be more to read that no poller sees */
@@ -118,38 +119,48 @@ struct tofu_chan {
 	uint8_t pauses;                    /* in a row, for the system could not just then */
 	uint8_t reprieves;                 /* of a timer that is overdue while there is more to read */
 	uint8_t head_len;
+	uint8_t send_want;    /* what the transport waits for to go on sending, or TOFU_AFTER_PAUSE; 0: not stuck */
+	uint8_t receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
 	uint16_t number;
-	unsigned send_want;    /* what the transport waits for to go on sending, or TOFU_AFTER_PAUSE; 0: not stuck */
-	unsigned receive_want; /* the same for receiving and connecting: TOFU_READABLE as a rule */
-	uint32_t sent;         /* bytes of the first unsent message that are out */
-	uint32_t partial_len;  /* bytes of text headers and body that are in the message that is filled */
-	uint32_t held_before;  /* messages in held that were posted before the ByeResponse at the end of unsent */
+	uint32_t sent;        /* bytes of the first unsent message that are out */
+	uint32_t partial_len; /* bytes of text headers and body that are in the message that is filled */
+	uint32_t held_before; /* messages in held that were posted before the ByeResponse at the end of unsent */
 	unsigned char head[TOFU_WIRE_HEADER]; /* of a frame that has begun to arrive: head_len bytes */
 
-	uint64_t opening_id;        /* of the Hello or Welcome */
-	struct tofu_msg *welcome;   /* the WelcomeRequest until it is answered */
-	struct tofu_msg *farewell;  /* the channel_closed notice, made beforehand so that it cannot fail */
-	struct tofu_msg *hello;     /* the HelloRequest, written, until the peer says something */
-	struct tofu_lookup *lookup; /* its answer is awaited */
-	struct tofu_dial *dial;     /* what is dialled, or listened at */
-	struct tofu_leg *legs;      /* a listener's further sockets; connects beside the first */
+	struct tofu_msg
+		*farewell; /* the channel_closed notice, made beforehand so that it cannot fail; has the opening's id */
+	union {
+		struct tofu_msg *hello; /* called from here: the HelloRequest, written, until the peer says something */
+		struct tofu_peer *peer; /* accepted: counted, if its peer's connections are */
+	};
+	union { /* told apart by connected */
+		struct {
+			struct tofu_lookup *lookup; /* its answer is awaited */
+			struct tofu_dial *dial;     /* what is dialled, or listened at */
+			struct tofu_leg *legs;      /* a listener's further sockets; connects beside the first */
+			struct tofu_msg *welcome;   /* the WelcomeRequest until it is answered */
+		};
+		struct { /* what went over it so far */
+			uint64_t messages_sent;
+			uint64_t messages_received;
+			uint64_t bytes_sent;
+			uint64_t bytes_received;
+		};
+	};
+	int64_t opened_ns;   /* its connection stands, or it listens, or it was accepted; 0: not yet */
+	int64_t sent_ns;     /* the last byte, or it was opened, if there was none since */
+	int64_t received_ns; /* the same */
 
 	struct tofu_msg_queue unsent;
-	struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
+	union {
+		struct tofu_msg_queue held; /* not to be sent: posted behind a bye, or before it opens */
+		struct tofu_list unheard;   /* accepted, and has not said hello: nobody can post to it */
+	};
 
 	struct tofu_msg *partial; /* the message that is filled */
 	int64_t partial_since_ns; /* when it was taken out of the pool */
 	struct tofu_share share;  /* of the pool; open since its first frame */
 	struct tofu_block *kept;  /* read from the socket, waiting for messages to put it into */
-
-	/* What it has done so far, for those who ask (inspect.c). Times: 0: not yet. */
-	uint64_t messages_sent;
-	uint64_t messages_received;
-	uint64_t bytes_sent;
-	uint64_t bytes_received;
-	int64_t opened_ns; /* its connection stands, or it listens */
-	int64_t sent_ns;   /* the last byte, or it was opened, if nothing has been since */
-	int64_t received_ns;
 
 	struct tofu_deadlines deadlines;
 	union {                              /* one after the other */
@@ -157,9 +168,7 @@ struct tofu_chan {
 		struct tofu_list grave;      /* closed, until nothing refers to it */
 		struct tofu_chan *next_free; /* of a free slot */
 	};
-	struct tofu_peer *peer;   /* of a caller whose peer's connections are counted */
-	struct tofu_list unheard; /* a caller that has not said hello */
-	struct tofu_list dirty;   /* something happened to it: send, and declare interest */
+	struct tofu_list dirty; /* something happened to it: send, and declare interest */
 	struct tofu_list
 		starving; /* waits for the pool, or its share; a listener, for a descriptor, memory or a slot */
 	struct tofu_list of_group;
@@ -169,6 +178,12 @@ struct tofu_chan {
 static inline struct tofu_group *tofu_chan_group(struct tofu_chan *c)
 {
 	return atomic_load_explicit(&c->group, memory_order_relaxed);
+}
+
+/** The WelcomeRequest that is not answered yet, or NULL. */
+static inline struct tofu_msg *tofu_chan_welcome(const struct tofu_chan *c)
+{
+	return c->connected ? NULL : c->welcome;
 }
 
 static inline bool tofu_chan_gone(const struct tofu_chan *c)
@@ -220,7 +235,7 @@ void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_stat
 
 /** The peer's address; "unknown" if nobody can tell it. While there is a link. */
 void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity);
-/** Its connection stands, or it listens. */
+/** Its connection stands, or it listens; or a caller has said hello. */
 void tofu_chan_opened(struct tofu_reactor *r, struct tofu_chan *c);
 /** Log a line of information: "channel N: what PEER, here LOCAL". While there is a link. */
 void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const char *what);

@@ -79,6 +79,8 @@ static void dial_free(struct tofu_reactor *r, struct tofu_chan *c)
 
 void tofu_dial_stop(struct tofu_reactor *r, struct tofu_chan *c)
 {
+	if (c->connected)
+		return;
 	if (c->lookup != NULL)
 		tofu_resolver_forget(r->engine->resolver, c->lookup);
 	c->lookup = NULL;
@@ -99,6 +101,7 @@ void tofu_dial_connected(struct tofu_reactor *r, struct tofu_chan *c)
 	tofu_timer_stop(r, c, TOFU_TIMER_ANSWER);
 	tofu_timer_stop(r, c, TOFU_TIMER_RETRY);
 	dial_free(r, c);
+	c->connected = true;
 	c->receive_want = TOFU_READABLE;
 	tofu_chan_opened(r, c);
 	tofu_chan_move(r, c, TOFU_CHAN_OPEN);
@@ -370,7 +373,7 @@ void tofu_dial_open(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg
 
 	tofu_list_append(&tofu_chan_group(c)->channels, &c->of_group);
 	tofu_session_begin(&c->session, false);
-	c->opening_id = m->header.id;
+	c->farewell->header.id = m->header.id;
 	if (m->header.opcode == TOFU_WELCOME_REQUEST)
 		c->welcome = m;
 	else
@@ -429,6 +432,8 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 
 	if (!tofu_admission_has_room(r) || tofu_registry_take(reg, &c) != TOFU_OK)
 		return TOFU_LIMIT_REACHED;
+	tofu_session_begin(&c->session, true);
+	c->connected = true;
 	c->transport = listener->transport;
 	c->farewell = tofu_pool_get_notice(r->engine->pool);
 	if (c->farewell == NULL)
@@ -453,7 +458,6 @@ static enum tofu_status accept_one(struct tofu_reactor *r, struct tofu_chan *lis
 	}
 	tofu_registry_number(reg, c);
 	tofu_timers_enter(&r->timers, &c->deadlines);
-	tofu_session_begin(&c->session, true);
 	c->receive_want = TOFU_READABLE;
 	atomic_store_explicit(&c->group, g, memory_order_relaxed);
 	tofu_list_append(&g->channels, &c->of_group);

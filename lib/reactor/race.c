@@ -23,9 +23,17 @@ static struct tofu_link *link_of(struct tofu_chan *c, struct tofu_leg *leg)
 	return leg != NULL ? &leg->link : &c->link;
 }
 
-static unsigned *want_of(struct tofu_chan *c, struct tofu_leg *leg)
+static unsigned want_of(const struct tofu_chan *c, const struct tofu_leg *leg)
 {
-	return leg != NULL ? &leg->attempt.want : &c->receive_want;
+	return leg != NULL ? leg->attempt.want : c->receive_want;
+}
+
+static void set_want(struct tofu_chan *c, struct tofu_leg *leg, unsigned want)
+{
+	if (leg != NULL)
+		leg->attempt.want = want;
+	else
+		c->receive_want = (uint8_t)want;
 }
 
 static bool is_shortage(enum tofu_status status)
@@ -42,7 +50,7 @@ static enum tofu_status watch(struct tofu_reactor *r, struct tofu_chan *c, struc
 		status = tofu_leg_watch(r, leg);
 	if (leg == NULL && !c->watched)
 		status = tofu_chan_watch(r, c, c->number);
-	return status == TOFU_OK ? tofu_poller_want(r->poller, item, tofu_connect_interest(*want_of(c, leg))) : status;
+	return status == TOFU_OK ? tofu_poller_want(r->poller, item, tofu_connect_interest(want_of(c, leg))) : status;
 }
 
 static enum tofu_status start(struct tofu_chan *c, struct tofu_leg *leg, unsigned *want)
@@ -58,15 +66,16 @@ static enum tofu_status start(struct tofu_chan *c, struct tofu_leg *leg, unsigne
 static enum tofu_status step(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_leg *leg)
 {
 	struct tofu_attempt *a = attempt_of(c, leg);
-	unsigned *want = want_of(c, leg);
+	unsigned want = TOFU_WRITABLE;
 	enum tofu_status status;
 
-	*want = TOFU_WRITABLE;
-	status = a->under_way ? c->transport->connect_finish(c->transport, link_of(c, leg), want) : start(c, leg, want);
+	status = a->under_way ? c->transport->connect_finish(c->transport, link_of(c, leg), &want)
+	                      : start(c, leg, &want);
 	if (status != TOFU_WOULD_BLOCK)
 		return status;
-	(void)tofu_chan_again(r, c, status, want);
-	a->under_way = a->under_way || *want != TOFU_AFTER_PAUSE;
+	(void)tofu_chan_again(r, c, status, &want);
+	set_want(c, leg, want);
+	a->under_way = a->under_way || want != TOFU_AFTER_PAUSE;
 	if (a->under_way)
 		status = watch(r, c, leg);
 	return status == TOFU_OK ? TOFU_WOULD_BLOCK : status;
@@ -211,17 +220,17 @@ static bool call_paused(struct tofu_reactor *r, struct tofu_chan *c)
 	return leg != NULL;
 }
 
-static void end_pause(unsigned *want)
+static void end_pause(struct tofu_chan *c, struct tofu_leg *leg)
 {
-	if (*want == TOFU_AFTER_PAUSE)
-		*want = 0;
+	if (want_of(c, leg) == TOFU_AFTER_PAUSE)
+		set_want(c, leg, 0);
 }
 
 void tofu_race_retry(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	end_pause(&c->receive_want);
+	end_pause(c, NULL);
 	for (struct tofu_leg *leg = c->legs; leg != NULL; leg = leg->next)
-		end_pause(&leg->attempt.want);
+		end_pause(c, leg);
 	while (c->state == TOFU_CHAN_CONNECTING && call_paused(r, c))
 		;
 }

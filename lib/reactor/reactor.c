@@ -256,7 +256,7 @@ static void later_message(struct tofu_reactor *r, struct tofu_chan *c, struct to
 {
 	if (tofu_chan_gone(c))
 		tofu_chan_late(r, c, m);
-	else if (c->state == TOFU_CHAN_LISTENING || c->welcome != NULL)
+	else if (c->state == TOFU_CHAN_LISTENING || tofu_chan_welcome(c) != NULL)
 		listener_message(r, c, m);
 	else
 		tofu_send_queue(r, c, m);
@@ -816,19 +816,23 @@ static void discard(void *context, struct tofu_chan *c)
 	struct tofu_reactor *r = context;
 	bool inert = tofu_engine_inert(r->engine);
 
-	tofu_legs_drop(r, c, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
+	if (!c->connected) {
+		tofu_legs_drop(r, c, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
+		tofu_msg_put(&c->welcome);
+		free(c->dial);
+	}
+	if (!c->session.called)
+		tofu_msg_put(&c->hello);
+	if (c->state != TOFU_CHAN_ACCEPTED)
+		tofu_msg_queue_put(&c->held);
 	if (c->watched && !inert)
 		tofu_poller_remove(r->poller, &c->poll);
 	if (c->link.handle != TOFU_NO_SOCKET || c->link.state != NULL)
 		c->transport->close(c->transport, &c->link, inert ? TOFU_CLOSE_FORGET : TOFU_CLOSE_ORDERLY);
-	tofu_msg_put(&c->welcome);
 	tofu_msg_put(&c->farewell);
-	tofu_msg_put(&c->hello);
 	tofu_msg_put(&c->partial);
 	tofu_msg_queue_put(&c->unsent);
-	tofu_msg_queue_put(&c->held);
 	free(c->kept);
-	free(c->dial);
 }
 
 void tofu_reactor_fini(struct tofu_reactor *r)

@@ -176,7 +176,7 @@ static void greeted(struct tofu_reactor *r, struct tofu_chan *c, const struct to
 		r->sent = hello;
 	}
 	if (c->state == TOFU_CHAN_ACCEPTED) {
-		c->opening_id = m->header.id;
+		c->farewell->header.id = m->header.id;
 		tofu_gate_open(&c->gate, c->number, 0, 0);
 		tofu_admission_heard(c);
 		tofu_chan_opened(r, c);
@@ -473,10 +473,10 @@ static size_t behind_frame(const struct tofu_reactor *r, struct tofu_chan *c)
 	return TOFU_WIRE_HEADER - c->head_len;
 }
 
-/* One system call: the rest of the message that is being filled, then a block. *room: what could have come, but did not; *got:
- * what came. */
-static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, size_t *room,
-                                  size_t *got)
+/* One system call: the rest of the message that is being filled, then a block. *want: what the transport waits for; *room: what
+ * could have come, but did not; *got: what came. */
+static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_block *b, unsigned *want,
+                                  size_t *room, size_t *got)
 {
 	struct tofu_iov iov[3];
 	size_t count = 0;
@@ -503,13 +503,12 @@ static enum tofu_status read_into(struct tofu_reactor *r, struct tofu_chan *c, s
 	}
 	iov[count++] = (struct tofu_iov){ b->bytes, behind };
 	*room = direct + behind;
-	c->receive_want = TOFU_READABLE;
-	status = c->transport->receive(c->transport, &c->link, iov, count, &done, &c->receive_want);
+	status = c->transport->receive(c->transport, &c->link, iov, count, &done, want);
 	tofu_count(&r->counters.receives, 1);
 	if (status != TOFU_OK)
 		return status;
-	if (c->receive_want == 0)
-		c->receive_want = TOFU_READABLE;
+	if (*want == 0)
+		*want = TOFU_READABLE;
 	c->pauses = 0;
 	tofu_chan_received(r, c, done);
 	*room -= done;
@@ -543,7 +542,7 @@ static void ask_on(struct tofu_chan *c, size_t got)
 static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	struct tofu_block *b = take_block(r);
-	unsigned wanted = c->receive_want;
+	unsigned want = TOFU_READABLE;
 	enum tofu_status status;
 	size_t room, got;
 	bool again;
@@ -552,10 +551,12 @@ static bool read_once(struct tofu_reactor *r, struct tofu_chan *c)
 		starve(r, c, TOFU_ALLOCATION_FAILED);
 		return false;
 	}
-	status = read_into(r, c, b, &room, &got);
-	again = status == TOFU_OK || tofu_chan_again(r, c, status, &c->receive_want);
-	if (c->receive_want != wanted) /* also on the way back to the usual one */
+	status = read_into(r, c, b, &want, &room, &got);
+	again = status == TOFU_OK || tofu_chan_again(r, c, status, &want);
+	if (c->receive_want != want) { /* also on the way back to the usual one */
+		c->receive_want = (uint8_t)want;
 		tofu_chan_touch(r, c);
+	}
 	if (status == TOFU_OK) {
 		if (!cut_block(r, c, b))
 			return false;

@@ -106,15 +106,15 @@ static void gather_frames(struct gather *g, unsigned char *staging, const struct
 
 void tofu_send_fin(struct tofu_reactor *r, struct tofu_chan *c)
 {
+	unsigned want = TOFU_WRITABLE;
 	enum tofu_status status;
 
 	if (c->fin_sent || c->state != TOFU_CHAN_LINGERING || !tofu_session_may_shut_down(&c->session))
 		return;
-	c->send_want = TOFU_WRITABLE;
-	status = c->transport->shutdown(c->transport, &c->link, &c->send_want);
-	if (tofu_chan_again(r, c, status, &c->send_want))
+	status = c->transport->shutdown(c->transport, &c->link, &want);
+	c->send_want = tofu_chan_again(r, c, status, &want) ? (uint8_t)want : 0;
+	if (c->send_want != 0)
 		return;
-	c->send_want = 0;
 	c->fin_sent = true;
 	if (status != TOFU_OK) /* the peer is gone already; nothing of ours is left to lose */
 		tofu_chan_close(r, c, TOFU_CHANNEL_CLOSED);
@@ -224,9 +224,9 @@ void tofu_send_now(struct tofu_reactor *r, struct tofu_chan *c)
 			account(r, c, done);
 			budget -= done < budget ? done : budget;
 			if (done < g.bytes)
-				c->send_want = want != 0 ? want : TOFU_WRITABLE;
+				c->send_want = want != 0 ? (uint8_t)want : TOFU_WRITABLE;
 		} else if (tofu_chan_again(r, c, status, &want)) {
-			c->send_want = want;
+			c->send_want = (uint8_t)want;
 		} else {
 			part(r, c, status);
 		}
