@@ -419,7 +419,7 @@ START_TEST(message_that_its_poster_wrote_starts_the_idle_clock_anew)
 	(void)post_until_through(&side, channel, TOFU_SIGNAL);
 	take_turn(&side);
 	c = tofu_registry_find(&side.engine->registry, channel);
-	ck_assert_int_ge(tofu_timers_deadline(&c->deadlines, TOFU_TIMER_IDLE), posted_ns + hour_ns);
+	ck_assert_int_ge(tofu_timers_deadline(&c->deadlines, TOFU_TIMER_QUIET), posted_ns + hour_ns);
 	ck_assert_int_ge(side.engine->reactor.through_ns, posted_ns);
 	tofu_reactor_end_turn(&side.engine->reactor);
 	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);

@@ -54,15 +54,15 @@ END_TEST
 START_TEST(timers_come_in_the_order_of_their_deadlines_and_not_before_them)
 {
 	enter(0, 3);
-	start(0, TOFU_TIMER_IDLE, 30);
+	start(0, TOFU_TIMER_QUIET, 30);
 	start(1, TOFU_TIMER_HANDSHAKE, 10);
-	start(2, TOFU_TIMER_LINGER, 20);
+	start(2, TOFU_TIMER_BYE, 20);
 	ck_assert_int_eq(tofu_timers_next(&timers), 10);
 	expect_none(9);
 	expect_pop(25, 1, TOFU_TIMER_HANDSHAKE);
-	expect_pop(25, 2, TOFU_TIMER_LINGER);
+	expect_pop(25, 2, TOFU_TIMER_BYE);
 	expect_none(25);
-	expect_pop(30, 0, TOFU_TIMER_IDLE);
+	expect_pop(30, 0, TOFU_TIMER_QUIET);
 	ck_assert(tofu_timers_next(&timers) == INT64_MAX);
 	tofu_timers_fini(&timers);
 }
@@ -88,10 +88,10 @@ START_TEST(deadline_that_is_moved_a_million_times_later_costs_nothing_until_it_c
 
 	enter(0, 100);
 	for (size_t i = 0; i < 100; i++)
-		start(i, TOFU_TIMER_IDLE, 1000 + (int64_t)i);
+		start(i, TOFU_TIMER_QUIET, 1000 + (int64_t)i);
 	steps = timers.steps;
 	for (int64_t later = 1; later <= 1000000; later++)
-		start(0, TOFU_TIMER_IDLE, 1000 + later);
+		start(0, TOFU_TIMER_QUIET, 1000 + later);
 	ck_assert_uint_eq(timers.steps, steps);
 	ck_assert_int_eq(tofu_timers_next(&timers), 1000); /* one look too early ... */
 	expect_none(1000);
@@ -106,7 +106,7 @@ START_TEST(channel_whose_last_timer_is_stopped_wakes_nobody)
 	enter(0, 2);
 	start(0, TOFU_TIMER_HANDSHAKE, 10);
 	start(0, TOFU_TIMER_RETRY, 20);
-	start(1, TOFU_TIMER_IDLE, 1000);
+	start(1, TOFU_TIMER_QUIET, 1000);
 	tofu_timers_stop(&timers, &crowd[0], TOFU_TIMER_HANDSHAKE);
 	tofu_timers_stop(&timers, &crowd[0], TOFU_TIMER_HANDSHAKE); /* again is nothing */
 	tofu_timers_stop(&timers, &crowd[0], TOFU_TIMER_RETRY);
@@ -120,13 +120,13 @@ START_TEST(timer_of_a_channel_that_has_left_does_not_come)
 {
 	enter(0, 3);
 	for (size_t i = 0; i < 3; i++)
-		start(i, TOFU_TIMER_IDLE, 10 + (int64_t)i);
+		start(i, TOFU_TIMER_QUIET, 10 + (int64_t)i);
 	tofu_timers_leave(&timers, &crowd[0]);
 	tofu_timers_leave(&timers, &crowd[0]); /* again is nothing */
-	ck_assert_int_eq(tofu_timers_deadline(&crowd[0], TOFU_TIMER_IDLE), 0);
+	ck_assert_int_eq(tofu_timers_deadline(&crowd[0], TOFU_TIMER_QUIET), 0);
 	ck_assert_int_eq(tofu_timers_next(&timers), 11);
-	expect_pop(12, 1, TOFU_TIMER_IDLE);
-	expect_pop(12, 2, TOFU_TIMER_IDLE);
+	expect_pop(12, 1, TOFU_TIMER_QUIET);
+	expect_pop(12, 2, TOFU_TIMER_QUIET);
 	expect_none(12);
 	enter(0, 1); /* a slot that is used again starts without timers */
 	expect_none(INT64_MAX - 1);

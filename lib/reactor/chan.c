@@ -31,12 +31,12 @@ const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
 	[TOFU_CHAN_CONNECTING] = { "connecting", TO(OPEN) | TO(CLOSING),                                  false, false, TOFU_TIMER_HANDSHAKE },
 	[TOFU_CHAN_LISTENING]  = { "listening",  TO(CLOSING),                                             false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_ACCEPTED]   = { "accepted",   TO(OPEN) | TO(CLOSING),                                  false, true,  TOFU_TIMER_HANDSHAKE },
-	[TOFU_CHAN_OPEN]        = { "open",        TO(LEAVING) | TO(LINGERING) | TO(PARTED) | TO(CLOSING),  true,  true,  TOFU_TIMER_IDLE },
+	[TOFU_CHAN_OPEN]        = { "open",        TO(LEAVING) | TO(LINGERING) | TO(PARTED) | TO(CLOSING),  true,  true,  TOFU_TIMER_QUIET },
 	[TOFU_CHAN_LEAVING]     = { "leaving",     TO(LINGERING) | TO(HALF_CLOSED) | TO(PARTED) | TO(CLOSING),
-	                                                                                                  true,  true,  TOFU_TIMER_IDLE },
-	[TOFU_CHAN_LINGERING]   = { "lingering",   TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
+	                                                                                                  true,  true,  TOFU_TIMER_QUIET },
+	[TOFU_CHAN_LINGERING]   = { "lingering",   TO(CLOSING),                                             false, true,  TOFU_TIMER_QUIET },
 	[TOFU_CHAN_HALF_CLOSED] = { "half-closed", TO(CLOSING),                                             true,  false, TOFU_TIMER_NONE },
-	[TOFU_CHAN_PARTED]      = { "parted",      TO(CLOSING),                                             false, true,  TOFU_TIMER_LINGER },
+	[TOFU_CHAN_PARTED]      = { "parted",      TO(CLOSING),                                             false, true,  TOFU_TIMER_QUIET },
 	[TOFU_CHAN_CLOSING]    = { "closing",    TO(CLOSED),                                              false, false, TOFU_TIMER_NONE },
 	[TOFU_CHAN_CLOSED]     = { "closed",     0,                                                       false, false, TOFU_TIMER_NONE },
 };
@@ -44,8 +44,11 @@ const struct tofu_chan_rule tofu_chan_rules[TOFU_CHAN_STATES] = {
 
 void tofu_chan_start_timer(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer kind)
 {
-	if (r->timer_ns[kind] != 0)
-		tofu_timer_start(r, c, kind, r->now_ns + r->timer_ns[kind]);
+	int64_t ns = kind == TOFU_TIMER_QUIET && tofu_chan_lingers(c->state) ? TOFU_LINGER_MS * TOFU_NS_PER_MS
+	                                                                     : r->timer_ns[kind];
+
+	if (ns != 0)
+		tofu_timer_start(r, c, kind, r->now_ns + ns);
 }
 
 /* With each one less there is more for the others. */
@@ -74,7 +77,7 @@ void tofu_chan_move(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_chan_
 		tofu_count(&r->counters.channels[from], (uint64_t)-1);
 	tofu_count(&r->counters.channels[next], 1);
 	count_connection(r, tofu_chan_rules[from].hears, tofu_chan_rules[next].hears);
-	if (tofu_chan_rules[next].timer == tofu_chan_rules[from].timer)
+	if (tofu_chan_rules[next].timer == tofu_chan_rules[from].timer && !tofu_chan_lingers(next))
 		return;
 	if (tofu_chan_rules[from].timer != TOFU_TIMER_NONE)
 		tofu_timer_stop(r, c, tofu_chan_rules[from].timer);
@@ -100,10 +103,11 @@ static int64_t quiet_deadline(const struct tofu_reactor *r, const struct tofu_ch
 
 static void moved(struct tofu_reactor *r, struct tofu_chan *c)
 {
-	if (tofu_chan_rules[c->state].timer == TOFU_TIMER_IDLE && r->timer_ns[TOFU_TIMER_IDLE] != 0)
-		tofu_timer_start(r, c, TOFU_TIMER_IDLE, quiet_deadline(r, c));
-	else if (c->state == TOFU_CHAN_PARTED) /* a peer that goes on sending is read on */
-		tofu_chan_start_timer(r, c, TOFU_TIMER_LINGER);
+	if (c->state == TOFU_CHAN_PARTED) /* a peer that goes on sending is read on */
+		tofu_chan_start_timer(r, c, TOFU_TIMER_QUIET);
+	else if (tofu_chan_rules[c->state].timer == TOFU_TIMER_QUIET && c->state != TOFU_CHAN_LINGERING &&
+	         r->timer_ns[TOFU_TIMER_QUIET] != 0)
+		tofu_timer_start(r, c, TOFU_TIMER_QUIET, quiet_deadline(r, c));
 }
 
 void tofu_chan_sent(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, size_t bytes)

@@ -186,6 +186,12 @@ static inline struct tofu_msg *tofu_chan_welcome(const struct tofu_chan *c)
 	return c->connected ? NULL : c->welcome;
 }
 
+/** Its last frame is out, or nothing can be written any more; the peer's end is awaited. */
+static inline bool tofu_chan_lingers(enum tofu_chan_state state)
+{
+	return state == TOFU_CHAN_LINGERING || state == TOFU_CHAN_PARTED;
+}
+
 static inline bool tofu_chan_gone(const struct tofu_chan *c)
 {
 	return c->state == TOFU_CHAN_CLOSING || c->state == TOFU_CHAN_CLOSED;

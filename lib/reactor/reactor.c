@@ -39,10 +39,9 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	r->now_ns = tofu_plat_now_ns();
 	r->timer_ns[TOFU_TIMER_HANDSHAKE] = o->handshake_timeout_ms * TOFU_NS_PER_MS;
 	r->timer_ns[TOFU_TIMER_BYE] = o->bye_timeout_ms * TOFU_NS_PER_MS;
-	r->timer_ns[TOFU_TIMER_LINGER] = TOFU_LINGER_MS * TOFU_NS_PER_MS;
 	r->idle_ns = o->idle_timeout_ms * TOFU_NS_PER_MS;
 	r->receive_ns = o->receive_timeout_ms * TOFU_NS_PER_MS;
-	r->timer_ns[TOFU_TIMER_IDLE] =
+	r->timer_ns[TOFU_TIMER_QUIET] =
 		r->idle_ns == 0 || (r->receive_ns != 0 && r->receive_ns < r->idle_ns) ? r->receive_ns : r->idle_ns;
 	tofu_list_init(&r->groups);
 	tofu_list_init(&r->touched);
@@ -576,11 +575,13 @@ static void expire(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_timer 
 	case TOFU_TIMER_ANSWER: /* of a connect; else it judges nobody */
 		tofu_race_overdue(r, c);
 		break;
-	case TOFU_TIMER_IDLE:
-		tofu_chan_close(r, c, TOFU_TIMEOUT);
+	case TOFU_TIMER_QUIET:
+		if (tofu_chan_lingers(c->state))
+			tofu_chan_follow(r, c, tofu_session_overdue(&c->session));
+		else
+			tofu_chan_close(r, c, TOFU_TIMEOUT);
 		break;
 	case TOFU_TIMER_BYE:
-	case TOFU_TIMER_LINGER:
 		tofu_chan_follow(r, c, tofu_session_overdue(&c->session));
 		break;
 	case TOFU_TIMER_RETRY: /* judges nobody */

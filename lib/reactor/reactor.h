@@ -123,7 +123,7 @@ struct tofu_reactor {
 	struct tofu_leg *closed_legs;  /* of channels, to be freed like these */
 	struct tofu_timers timers;     /* of all channels that have not ended */
 	int64_t timer_ns[TOFU_TIMERS]; /* how long those take that a state starts; 0: it does not */
-	int64_t idle_ns;               /* of TOFU_TIMER_IDLE: no byte either way for so long, and ... */
+	int64_t idle_ns;               /* of TOFU_TIMER_QUIET: no byte either way for so long, and ... */
 	int64_t receive_ns;            /* ... none received for so long; 0: does not matter */
 
 	struct tofu_msg *sent; /* written whole, to be put back at the end of the turn */

@@ -23,10 +23,9 @@ enum tofu_timer {
 	TOFU_TIMER_NONE,
 	TOFU_TIMER_HANDSHAKE, /* to resolve, to connect, to say hello */
 	TOFU_TIMER_ANSWER, /* the peer's system has to answer: a connect, before the next address is tried; then, what was sent */
-	TOFU_TIMER_BYE,    /* the answer to our bye is due */
-	TOFU_TIMER_LINGER, /* the peer's end is due */
-	TOFU_TIMER_IDLE,
-	TOFU_TIMER_RETRY /* something was refused for want of memory or descriptors, and is tried again */
+	TOFU_TIMER_BYE,   /* the answer to our bye is due */
+	TOFU_TIMER_QUIET, /* a connection is silent; once it lingers, the peer's end is due */
+	TOFU_TIMER_RETRY  /* something was refused for want of memory or descriptors, and is tried again */
 };
 enum { TOFU_TIMERS = TOFU_TIMER_RETRY + 1 };
 
