@@ -65,6 +65,29 @@ WRAP(fchmod, (int fd, mode_t mode), fd, mode)
 WRAP(chmod, (const char *at, mode_t mode), at, mode)
 WRAP(listen, (int fd, int backlog), fd, backlog)
 
+/* Files are given away for show: that would take a user whom the system lets. The mode tells what others could do at that time. */
+struct gift {
+	uid_t owner;
+	gid_t group;
+	mode_t mode;
+};
+static struct gift gifts[8];
+static unsigned gift_count;
+
+int __wrap_lchown(const char *at, uid_t owner, gid_t group);
+
+int __wrap_lchown(const char *at, uid_t owner, gid_t group)
+{
+	struct stat st;
+
+	if (fails("lchown"))
+		return -1;
+	ck_assert_int_eq(__real_lstat(at, &st), 0);
+	ck_assert_uint_lt(gift_count, sizeof gifts / sizeof gifts[0]);
+	gifts[gift_count++] = (struct gift){ owner, group, st.st_mode & 07777 };
+	return 0;
+}
+
 static _Atomic int64_t reader; /* the thread that has asked for $TMPDIR */
 
 char *__real_secure_getenv(const char *name);
@@ -211,6 +234,54 @@ START_TEST(where_the_file_system_has_no_locks_a_stale_file_is_still_replaced)
 }
 END_TEST
 
+/* owner and group */
+
+static enum tofu_status listen_as_owned(const char *owner, const char *group)
+{
+	struct tofu_sockaddr address = address_of(path);
+	struct tofu_link listener = { .handle = TOFU_NO_SOCKET };
+	struct tofu_unix_options o;
+	struct tofu_transport *t;
+	enum tofu_status st;
+
+	tofu_unix_options_init(&o, sizeof o);
+	o.owner = owner;
+	o.group = group;
+	o.mode = 0666;
+	ck_status(tofu_unix_create(&o, &t), TOFU_OK);
+	gift_count = 0;
+	st = t->listen(t, &listener, &address);
+	if (st == TOFU_OK)
+		t->close(t, &listener, TOFU_CLOSE_ORDERLY);
+	tofu_transport_destroy(t);
+	return st;
+}
+
+START_TEST(a_file_that_is_given_away_is_private_until_its_group_is_right_and_its_owner_comes_last)
+{
+	ck_status(listen_as_owned("1001", "1002"), TOFU_OK);
+	ck_assert_uint_eq(gift_count, 2);
+	ck_assert_uint_eq(gifts[0].owner, (uid_t)-1);
+	ck_assert_uint_eq(gifts[0].group, 1002);
+	ck_assert_uint_eq(gifts[0].mode, 0600);
+	ck_assert_uint_eq(gifts[1].owner, 1001);
+	ck_assert_uint_eq(gifts[1].group, (gid_t)-1);
+	ck_assert_uint_eq(gifts[1].mode, 0666);
+}
+END_TEST
+
+START_TEST(a_file_that_cannot_be_given_away_is_removed)
+{
+	static const int refusals[] = { EPERM, EINVAL };
+
+	for (int i = 0; i < 4; i++) {
+		fail_next("lchown", i % 2, refusals[i / 2]);
+		ck_status(listen_as_owned("1001", "1002"), TOFU_PERMISSION_DENIED);
+		ck_assert_uint_eq(os_files_in(dir), 0);
+	}
+}
+END_TEST
+
 /* the environment */
 
 START_TEST(the_temporary_directory_is_asked_for_where_the_post_is)
@@ -250,6 +321,10 @@ static Suite *suite_of_unix_faults(void)
 	tcase_add_test(tc, a_probe_at_the_descriptor_limit_gives_limit_reached);
 	tcase_add_test(tc, a_file_goes_back_where_the_system_makes_no_links);
 	tcase_add_test(tc, where_the_file_system_has_no_locks_a_stale_file_is_still_replaced);
+
+	tc = unix_case(s, "owner");
+	tcase_add_test(tc, a_file_that_is_given_away_is_private_until_its_group_is_right_and_its_owner_comes_last);
+	tcase_add_test(tc, a_file_that_cannot_be_given_away_is_removed);
 
 	tc = unix_case(s, "environment");
 	tcase_add_test(tc, the_temporary_directory_is_asked_for_where_the_post_is);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,189 @@ START_TEST(a_mode_has_nothing_beyond_0777)
 	o.mode = 01777;
 	ck_status(tofu_unix_create(&o, &t), TOFU_NOT_ALLOWED);
 	ck_assert_ptr_null(t);
+}
+END_TEST
+
+/* owner and group */
+
+enum { STRANGER = 65534, FOREIGN_GROUP = 54321 }; /* FOREIGN_GROUP has no name, and nobody is in it */
+
+static bool is_root(void)
+{
+	if (geteuid() != 0)
+		printf("skipped: a part that only root can do\n");
+	return geteuid() == 0;
+}
+
+static struct tofu_unix_options owned_by(const char *owner, const char *group, uint32_t mode)
+{
+	struct tofu_unix_options o;
+
+	tofu_unix_options_init(&o, sizeof o);
+	o.owner = owner;
+	o.group = group;
+	o.mode = mode;
+	return o;
+}
+
+static enum tofu_status listen_with(const struct tofu_unix_options *o, struct stat *out)
+{
+	struct tofu_sockaddr address = address_of(path);
+	struct tofu_link listener = { .handle = TOFU_NO_SOCKET };
+	struct tofu_transport *t;
+	enum tofu_status st = tofu_unix_create(o, &t);
+
+	if (st != TOFU_OK)
+		return st;
+	st = t->listen(t, &listener, &address);
+	if (st == TOFU_OK) {
+		*out = status_of(path);
+		t->close(t, &listener, TOFU_CLOSE_ORDERLY);
+	}
+	tofu_transport_destroy(t);
+	return st;
+}
+
+START_TEST(a_socket_file_has_the_owner_and_the_group_of_the_options)
+{
+	struct tofu_unix_options o = owned_by("65534", "54321", 0660);
+	struct stat st;
+
+	if (!is_root())
+		return;
+	ck_status(listen_with(&o, &st), TOFU_OK);
+	ck_assert_uint_eq(st.st_uid, STRANGER);
+	ck_assert_uint_eq(st.st_gid, FOREIGN_GROUP);
+	ck_assert_uint_eq(st.st_mode & 07777, 0660);
+	o = owned_by(NULL, "54321", 0);
+	ck_status(listen_with(&o, &st), TOFU_OK);
+	ck_assert_uint_eq(st.st_uid, geteuid());
+	ck_assert_uint_eq(st.st_gid, FOREIGN_GROUP);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert(!os_file_exists(path));
+}
+END_TEST
+
+START_TEST(an_owner_and_a_group_are_named_or_numbered)
+{
+	struct tofu_unix_options o = owned_by("root", "root", 0);
+	struct stat st;
+
+	if (!is_root())
+		return;
+	ck_assert_int_eq(setegid(FOREIGN_GROUP), 0);
+	ck_status(listen_with(&o, &st), TOFU_OK);
+	ck_assert_int_eq(setegid(0), 0);
+	ck_assert_uint_eq(st.st_uid, 0);
+	ck_assert_uint_eq(st.st_gid, 0);
+}
+END_TEST
+
+START_TEST(a_user_or_group_that_there_is_not_is_not_allowed)
+{
+	static const char *const none[] = { "", "no such user", "-1", "4294967295", "99999999999999999999", "1x" };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		struct tofu_unix_options user = owned_by(none[i], NULL, 0), group = owned_by(NULL, none[i], 0);
+
+		ck_status(listen_with(&user, &st), TOFU_NOT_ALLOWED);
+		ck_status(listen_with(&group, &st), TOFU_NOT_ALLOWED);
+	}
+}
+END_TEST
+
+/* A child of its own becomes that user, with that group and one more. */
+struct as_user {
+	uid_t uid;
+	gid_t gid, more;
+	enum tofu_status (*act)(void);
+};
+
+static int become_and_act(void *context)
+{
+	const struct as_user *as = context;
+
+	if (setgroups(1, &as->more) != 0 || setresgid(as->gid, as->gid, as->gid) != 0 ||
+	    setresuid(as->uid, as->uid, as->uid) != 0)
+		return -2;
+	return (int)as->act();
+}
+
+static enum tofu_status act_as(uid_t uid, gid_t gid, gid_t more, enum tofu_status (*act)(void))
+{
+	struct as_user as = { uid, gid, more, act };
+	int result = os_in_fork(become_and_act, &as);
+
+	ck_assert_int_ge(result, 0);
+	return (enum tofu_status)result;
+}
+
+static enum tofu_status listen_for_root(void)
+{
+	struct tofu_unix_options o = owned_by("0", NULL, 0);
+	struct stat st;
+
+	return listen_with(&o, &st);
+}
+
+static enum tofu_status listen_for_roots_group(void)
+{
+	struct tofu_unix_options o = owned_by(NULL, "0", 0660);
+	struct stat st;
+
+	return listen_with(&o, &st);
+}
+
+START_TEST(a_file_that_may_not_be_given_away_is_permission_denied_and_gone)
+{
+	if (!is_root())
+		return;
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	ck_status(act_as(STRANGER, STRANGER, STRANGER, listen_for_root), TOFU_PERMISSION_DENIED);
+	ck_status(act_as(STRANGER, STRANGER, STRANGER, listen_for_roots_group), TOFU_PERMISSION_DENIED);
+	ck_assert_uint_eq(os_files_in(dir), 0);
+}
+END_TEST
+
+/* An unprivileged user may give a file to a group that he is in. */
+static enum tofu_status listen_for_my_group(void)
+{
+	struct tofu_unix_options o = owned_by(NULL, "54321", 0660);
+	struct stat st;
+	enum tofu_status status = listen_with(&o, &st);
+
+	return status == TOFU_OK && st.st_gid != FOREIGN_GROUP ? TOFU_UNKNOWN_ERROR : status;
+}
+
+static enum tofu_status call_path(void)
+{
+	struct tofu_link client;
+	enum tofu_status st = connect_to(&client, path);
+
+	if (st == TOFU_OK)
+		close_link(&client);
+	return st;
+}
+
+START_TEST(a_member_of_the_files_group_may_connect_and_a_stranger_may_not)
+{
+	struct tofu_unix_options o = owned_by(NULL, "54321", 0660);
+	struct tofu_sockaddr address = address_of(path);
+	struct tofu_link listener = { .handle = TOFU_NO_SOCKET };
+	struct tofu_transport *t;
+
+	if (!is_root())
+		return;
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	ck_status(act_as(STRANGER, STRANGER, FOREIGN_GROUP, listen_for_my_group), TOFU_OK);
+	ck_status(tofu_unix_create(&o, &t), TOFU_OK);
+	ck_status(t->listen(t, &listener, &address), TOFU_OK);
+	ck_status(act_as(STRANGER, STRANGER, FOREIGN_GROUP, call_path), TOFU_OK);
+	ck_status(act_as(STRANGER, FOREIGN_GROUP, STRANGER, call_path), TOFU_OK);
+	ck_status(act_as(STRANGER, STRANGER, STRANGER, call_path), TOFU_PERMISSION_DENIED);
+	t->close(t, &listener, TOFU_CLOSE_ORDERLY);
+	tofu_transport_destroy(t);
 }
 END_TEST
 
@@ -629,6 +813,13 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, a_mode_has_nothing_beyond_0777);
 	tcase_add_test(tc, no_more_callers_wait_than_the_instance_says);
 	tcase_add_test(tc, the_file_stays_when_its_listener_is_forgotten);
+
+	tc = unix_case(s, "owner");
+	tcase_add_test(tc, a_socket_file_has_the_owner_and_the_group_of_the_options);
+	tcase_add_test(tc, an_owner_and_a_group_are_named_or_numbered);
+	tcase_add_test(tc, a_user_or_group_that_there_is_not_is_not_allowed);
+	tcase_add_test(tc, a_file_that_may_not_be_given_away_is_permission_denied_and_gone);
+	tcase_add_test(tc, a_member_of_the_files_group_may_connect_and_a_stranger_may_not);
 
 	tc = unix_case(s, "in use");
 	tcase_add_test(tc, a_live_listener_with_a_full_backlog_is_never_stolen);

@@ -22,6 +22,8 @@ struct tofu_unix_options {
 	uint32_t backlog;   /* connections that may wait to be accepted; default: as many as the system allows, and never more */
 	uint32_t mode;      /* of a listener's socket file; default 0600: only this user may connect. Bits of 0777. On Windows, where
 	                       files have none, another one fails: not_supported */
+	const char *owner;  /* of a listener's socket file: a user's name, or a uid in decimal; default: whoever listens */
+	const char *group;  /* likewise: a group's name or gid; default: as the directory and the process say */
 };
 /* clang-format on */
 
@@ -35,9 +37,10 @@ void tofu_unix_options_init(struct tofu_unix_options *options, size_t size);
  * Make an instance with its own options. options may be NULL (every default). An engine takes several instances if their schemes
  * differ.
  * Ownership: options and its text are copied; *out is given up with tofu_transport_destroy(), as soon as it is registered.
- * Threads:   any. Blocks: no.
- * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, or mode has other bits), TOFU_NOT_SUPPORTED (a newer program's
- *         options), TOFU_ALLOCATION_FAILED.
+ * Threads:   any. Blocks: no, but for the name of an owner or of a group, which the system looks up.
+ * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, mode has other bits, or the system knows no such user or group),
+ *         TOFU_NOT_SUPPORTED (a newer program's options; on Windows: owner or group), TOFU_ALLOCATION_FAILED,
+ *         TOFU_LIMIT_REACHED (no descriptor for the lookup).
  */
 enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struct tofu_transport **out);
 

@@ -125,12 +125,33 @@ static mode_t mode_of(const struct tofu_listen_options *o)
 
 /*
  * Linux gives the socket file the mode of the socket, less the umask: it is never open to others, not for a moment. The
- * chmod after bind is for umasks that take from the user, too, and for systems where fchmod does nothing to a
- * socket; nobody can connect before listen.
+ * chmod after bind is for umasks that take from the user, too, for files that get another group first, and for systems where
+ * fchmod does nothing to a socket; nobody can connect before listen.
  */
 static bool prepare_unix(int fd, const struct tofu_listen_options *o)
 {
-	return fchmod(fd, mode_of(o)) == 0;
+	return fchmod(fd, o->owner == NULL && o->group == NULL ? mode_of(o) : S_IRUSR | S_IWUSR) == 0;
+}
+
+/* An id that the user namespace does not have (EINVAL) is as much out of reach as one that is not ours to give. */
+static bool give_to(const char *path, const uint32_t *owner, const uint32_t *group)
+{
+	if (owner == NULL && group == NULL)
+		return true;
+	if (lchown(path, owner != NULL ? *owner : (uid_t)-1, group != NULL ? *group : (gid_t)-1) == 0)
+		return true;
+	if (errno == EINVAL)
+		errno = EPERM;
+	return false;
+}
+
+/*
+ * The group before its rights, so that no other group has them in between. The owner last: who has given a file away may not be
+ * allowed to change its mode.
+ */
+static bool finish_file(const char *path, const struct tofu_listen_options *o)
+{
+	return give_to(path, NULL, o->group) && chmod(path, mode_of(o)) == 0 && give_to(path, o->owner, NULL);
 }
 
 static int bind_and_listen(int fd, const struct tofu_sockaddr *at, const struct tofu_listen_options *o)
@@ -141,7 +162,7 @@ static int bind_and_listen(int fd, const struct tofu_sockaddr *at, const struct 
 
 	if (bind(fd, system_address(at), (socklen_t)at->len) != 0)
 		return errno;
-	if ((path[0] != '\0' && chmod(path, mode_of(o)) != 0) || listen(fd, backlog) != 0) {
+	if ((path[0] != '\0' && !finish_file(path, o)) || listen(fd, backlog) != 0) {
 		error = errno;
 		if (path[0] != '\0')
 			(void)unlink(path); /* ours: bind refuses one that is there */

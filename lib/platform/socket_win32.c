@@ -152,10 +152,12 @@ enum tofu_status tofu_socket_interface_status(const char *name)
 	return name == NULL ? TOFU_OK : TOFU_NOT_SUPPORTED;
 }
 
-/* A port can only be shared in a way that lets others take it away, and a file has no mode. */
+/* A port can only be shared in a way that lets others take it away, and a file has no mode, and nobody by a number. */
 static bool can_be_had(const struct tofu_listen_options *o, int family)
 {
-	return family == AF_UNIX ? o->mode == 0 || o->mode == MODE : !o->share_port;
+	if (family == AF_UNIX)
+		return (o->mode == 0 || o->mode == MODE) && o->owner == NULL && o->group == NULL;
+	return !o->share_port;
 }
 
 enum tofu_status tofu_socket_listen_with(const struct tofu_sockaddr *at, const struct tofu_listen_options *options,

@@ -20,6 +20,7 @@
 #include <tofu/unix.h>
 
 #include "transport_unix/socket_file.h"
+#include "transport_unix/users.h"
 
 enum {
 	PATH_CAPACITY = sizeof(struct tofu_sockaddr), /* more than any socket address has room for */
@@ -30,6 +31,7 @@ enum {
 /* The config of an instance. That of tofu_unix() is NULL: every default. */
 struct config {
 	struct tofu_listen_options listen;
+	uint32_t owner, group; /* if listen points to them */
 };
 
 /* The file of a listener: link->state. */
@@ -361,10 +363,21 @@ void tofu_unix_options_init(struct tofu_unix_options *options, size_t size)
 	tofu_options_begin(options, size);
 }
 
+static void configure(struct config *config, const struct tofu_unix_options *o, uint32_t owner, uint32_t group)
+{
+	config->owner = owner;
+	config->group = group;
+	tofu_listen_options_init(&config->listen, sizeof config->listen);
+	config->listen.backlog = o->backlog;
+	config->listen.mode = o->mode;
+	config->listen.owner = o->owner != NULL ? &config->owner : NULL;
+	config->listen.group = o->group != NULL ? &config->group : NULL;
+}
+
 enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struct tofu_transport **out)
 {
 	struct tofu_unix_options o;
-	struct config *config;
+	uint32_t owner = 0, group = 0;
 	enum tofu_status st;
 
 	if (out == NULL)
@@ -373,13 +386,13 @@ enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struc
 	st = tofu_options_take(options, &o, sizeof o);
 	if (st == TOFU_OK && (o.mode & ~0777u) != 0)
 		st = TOFU_NOT_ALLOWED;
+	if (st == TOFU_OK && o.owner != NULL)
+		st = tofu_users_find(o.owner, &owner);
+	if (st == TOFU_OK && o.group != NULL)
+		st = tofu_users_find_group(o.group, &group);
 	if (st == TOFU_OK)
-		st = tofu_transport_create(&plain, o.scheme, sizeof *config, NULL, out);
-	if (st != TOFU_OK)
-		return st;
-	config = (*out)->config;
-	tofu_listen_options_init(&config->listen, sizeof config->listen);
-	config->listen.backlog = o.backlog;
-	config->listen.mode = o.mode;
-	return TOFU_OK;
+		st = tofu_transport_create(&plain, o.scheme, sizeof(struct config), NULL, out);
+	if (st == TOFU_OK)
+		configure((*out)->config, &o, owner, group);
+	return st;
 }

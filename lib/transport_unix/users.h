@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOFU_USERS_H
+#define TOFU_USERS_H
+
+/* Users and groups of the system, as the Unix transport needs them. One file per system (users_posix.c, users_win32.c). */
+
+#include <stdint.h>
+
+#include <tofu/transport.h>
+
+/**
+ * The number of a user / of a group. name: decimal digits, or a name that the system looks up; that may block.
+ * Errors: TOFU_NOT_ALLOWED (there is none), TOFU_NOT_SUPPORTED (the system has no such numbers), TOFU_LIMIT_REACHED,
+ *         TOFU_ALLOCATION_FAILED.
+ */
+enum tofu_status tofu_users_find(const char *name, uint32_t *uid);
+enum tofu_status tofu_users_find_group(const char *name, uint32_t *gid);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Users and groups on POSIX. The buffer of a lookup is freed here; nothing else is allocated. */
+
+#include "transport_unix/users.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(uid_t) == sizeof(uint32_t) && sizeof(gid_t) == sizeof(uint32_t), "their numbers fit");
+
+enum { BUFFER_LEAST = 1024, BUFFER_MOST = 1 << 24 }; /* a group's has all its members */
+
+/* What both lookups have in common: an errno, and *found if there is such a name. */
+typedef int lookup(const char *name, char *buffer, size_t size, bool *found, uint32_t *out);
+
+static int look_up_user(const char *name, char *buffer, size_t size, bool *found, uint32_t *out)
+{
+	struct passwd entry, *result = NULL;
+	int error = getpwnam_r(name, &entry, buffer, size, &result);
+
+	*found = result != NULL;
+	if (*found)
+		*out = result->pw_uid;
+	return error;
+}
+
+static int look_up_group(const char *name, char *buffer, size_t size, bool *found, uint32_t *out)
+{
+	struct group entry, *result = NULL;
+	int error = getgrnam_r(name, &entry, buffer, size, &result);
+
+	*found = result != NULL;
+	if (*found)
+		*out = result->gr_gid;
+	return error;
+}
+
+/* Some systems say ENOENT, ESRCH and others of a name that nobody has. */
+static enum tofu_status not_found(int error)
+{
+	enum tofu_status st = tofu_system_status(error, TOFU_NOT_ALLOWED);
+
+	return st == TOFU_LIMIT_REACHED || st == TOFU_ALLOCATION_FAILED ? st : TOFU_NOT_ALLOWED;
+}
+
+static enum tofu_status find_name(lookup *ask, const char *name, uint32_t *out)
+{
+	int error = ERANGE;
+	bool found = false;
+
+	for (size_t size = BUFFER_LEAST; error == ERANGE && size <= BUFFER_MOST; size *= 4) {
+		char *buffer = malloc(size);
+
+		if (buffer == NULL)
+			return TOFU_ALLOCATION_FAILED;
+		do
+			error = ask(name, buffer, size, &found, out);
+		while (error == EINTR);
+		free(buffer);
+	}
+	return found ? TOFU_OK : not_found(error);
+}
+
+/* The highest number stands for none. */
+static enum tofu_status parse_number(const char *digits, uint32_t *out)
+{
+	uint64_t value = 0;
+
+	for (; *digits != '\0'; digits++) {
+		value = value * 10 + (unsigned)(*digits - '0');
+		if (value >= UINT32_MAX)
+			return TOFU_NOT_ALLOWED;
+	}
+	*out = (uint32_t)value;
+	return TOFU_OK;
+}
+
+static enum tofu_status find(lookup *ask, const char *name, uint32_t *out)
+{
+	if (name[0] == '\0')
+		return TOFU_NOT_ALLOWED;
+	if (name[strspn(name, "0123456789")] == '\0')
+		return parse_number(name, out);
+	return find_name(ask, name, out);
+}
+
+enum tofu_status tofu_users_find(const char *name, uint32_t *uid)
+{
+	return find(look_up_user, name, uid);
+}
+
+enum tofu_status tofu_users_find_group(const char *name, uint32_t *gid)
+{
+	return find(look_up_group, name, gid);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* Windows has no users and groups with numbers. */
+
+#include "transport_unix/users.h"
+
+enum tofu_status tofu_users_find(const char *name, uint32_t *uid)
+{
+	(void)name;
+	(void)uid;
+	return TOFU_NOT_SUPPORTED;
+}
+
+enum tofu_status tofu_users_find_group(const char *name, uint32_t *gid)
+{
+	(void)name;
+	(void)gid;
+	return TOFU_NOT_SUPPORTED;
+}
