@@ -21,7 +21,9 @@
 
 #include "lib/harness.h"
 #include "lib/os.h"
+#include "lib/sockets.h"
 #include "lib/steps.h"
+#include "lib/system.h"
 #include "lib/unix_files.h"
 
 /* A socket of another program: bound to path, of that type. */
@@ -282,6 +284,91 @@ START_TEST(a_member_of_the_files_group_may_connect_and_a_stranger_may_not)
 	ck_status(act_as(STRANGER, STRANGER, STRANGER, call_path), TOFU_PERMISSION_DENIED);
 	t->close(t, &listener, TOFU_CLOSE_ORDERLY);
 	tofu_transport_destroy(t);
+}
+END_TEST
+
+/* who the peer is */
+
+static struct tofu_identity peer_of(const struct tofu_link *link)
+{
+	struct tofu_identity out = { -1, -1, -1, "" };
+
+	tofu_unix()->identify(tofu_unix(), link, &out);
+	return out;
+}
+
+static struct tofu_link next_caller(const struct tofu_transport *t, struct tofu_link *listener)
+{
+	struct tofu_link link = { .handle = TOFU_NO_SOCKET };
+
+	ck_assert(test_wait(listener->handle, TOFU_READABLE));
+	ck_status(t->accept(t, listener, &link), TOFU_OK);
+	return link;
+}
+
+START_TEST(either_end_knows_the_others_process)
+{
+	struct tofu_link listener, client, server;
+
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	ck_status(connect_to(&client, path), TOFU_OK);
+	server = next_caller(tofu_unix(), &listener);
+	for (int i = 0; i < 2; i++) {
+		struct tofu_identity peer = peer_of(i == 0 ? &client : &server);
+
+		ck_assert_int_eq(peer.uid, geteuid());
+		ck_assert_int_eq(peer.gid, getegid());
+		ck_assert_int_eq(peer.pid, getpid());
+		ck_assert_str_eq(peer.text, "");
+	}
+	close_link(&client);
+	close_link(&server);
+	close_link(&listener);
+}
+END_TEST
+
+/* The connection waits to be accepted; who made it has ended by then. */
+START_TEST(a_caller_of_another_user_is_known_as_such)
+{
+	struct tofu_link listener, server;
+	struct tofu_identity peer;
+
+	if (!is_root())
+		return;
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	ck_status(act_as(STRANGER, FOREIGN_GROUP, STRANGER, call_path), TOFU_OK);
+	server = next_caller(tofu_unix(), &listener);
+	peer = peer_of(&server);
+	ck_assert_int_eq(peer.uid, STRANGER);
+	ck_assert_int_eq(peer.gid, FOREIGN_GROUP);
+	ck_assert_int_gt(peer.pid, 0);
+	ck_assert_int_ne(peer.pid, getpid());
+	close_link(&server);
+	close_link(&listener);
+}
+END_TEST
+
+START_TEST(of_a_tcp_peer_and_of_no_socket_nothing_is_known)
+{
+	struct sockets_listener tcp;
+	intptr_t ends[2];
+
+	sockets_listen(SOCKETS_TCP, &tcp);
+	sockets_pair(&tcp, ends);
+	for (int i = 0; i < 2; i++) {
+		struct tofu_identity peer = { 1, 1, 1, "x" };
+
+		tofu_socket_identify(i == 0 ? ends[0] : TOFU_NO_SOCKET, &peer);
+		ck_assert_int_eq(peer.uid, -1);
+		ck_assert_int_eq(peer.gid, -1);
+		ck_assert_int_eq(peer.pid, -1);
+		ck_assert_str_eq(peer.text, "x");
+	}
+	sockets_close(ends[0]);
+	sockets_close(ends[1]);
+	sockets_unlisten(&tcp);
 }
 END_TEST
 
@@ -820,6 +907,11 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, a_user_or_group_that_there_is_not_is_not_allowed);
 	tcase_add_test(tc, a_file_that_may_not_be_given_away_is_permission_denied_and_gone);
 	tcase_add_test(tc, a_member_of_the_files_group_may_connect_and_a_stranger_may_not);
+
+	tc = unix_case(s, "peer");
+	tcase_add_test(tc, either_end_knows_the_others_process);
+	tcase_add_test(tc, a_caller_of_another_user_is_known_as_such);
+	tcase_add_test(tc, of_a_tcp_peer_and_of_no_socket_nothing_is_known);
 
 	tc = unix_case(s, "in use");
 	tcase_add_test(tc, a_live_listener_with_a_full_backlog_is_never_stolen);

@@ -361,6 +361,11 @@ enum tofu_status tofu_socket_shutdown(intptr_t socket);
 void tofu_socket_close(intptr_t socket, enum tofu_close how);
 /** What a number of the system means (errno; GetLastError(), WSAGetLastError()); otherwise: when it says nothing by itself. */
 enum tofu_status tofu_system_status(int system_error, enum tofu_status otherwise);
+/**
+ * Who the peer of a Unix socket is: uid, gid and pid of the process that connected, or that listened, at that time. -1: the system
+ * does not tell. Of a TCP socket nothing is known, and on Windows no more than the pid. text is left alone.
+ */
+void tofu_socket_identify(intptr_t socket, struct tofu_identity *out);
 /** The two ends. */
 enum tofu_status tofu_socket_local(intptr_t socket, struct tofu_sockaddr *out);
 enum tofu_status tofu_socket_peer(intptr_t socket, struct tofu_sockaddr *out);

@@ -23,6 +23,19 @@ static int fd_of(intptr_t socket)
 	return socket > 0 && socket <= INT_MAX ? (int)socket : -1;
 }
 
+/* 0 is a process of another pid namespace; ids of all ones are those of nobody, as TCP has them. */
+void tofu_socket_identify(intptr_t socket, struct tofu_identity *out)
+{
+	struct ucred peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	socklen_t len = sizeof peer;
+
+	if (getsockopt(fd_of(socket), SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		peer = (struct ucred){ .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	out->uid = peer.uid != (uid_t)-1 ? (int64_t)peer.uid : -1;
+	out->gid = peer.gid != (gid_t)-1 ? (int64_t)peer.gid : -1;
+	out->pid = peer.pid > 0 ? (int64_t)peer.pid : -1;
+}
+
 /* An acknowledgement that waits is sent. The option does not stay: the system soon delays again. */
 void tofu_socket_acknowledge(intptr_t socket)
 {

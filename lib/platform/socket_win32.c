@@ -494,6 +494,19 @@ void tofu_socket_close(intptr_t socket, enum tofu_close how)
 	(void)closesocket(s);
 }
 
+void tofu_socket_identify(intptr_t socket, struct tofu_identity *out)
+{
+	ULONG pid = 0;
+	DWORD got = 0;
+
+	out->uid = -1;
+	out->gid = -1;
+	out->pid = -1;
+	if (WSAIoctl(socket_of(socket), SIO_AF_UNIX_GETPEERPID, NULL, 0, &pid, sizeof pid, &got, NULL, NULL) == 0 &&
+	    got == sizeof pid)
+		out->pid = (int64_t)pid;
+}
+
 typedef int WSAAPI address_call(SOCKET s, struct sockaddr *address, int *len);
 
 static enum tofu_status address_by(address_call *call, intptr_t socket, struct tofu_sockaddr *out)

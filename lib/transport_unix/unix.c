@@ -334,6 +334,11 @@ static enum tofu_status unix_peer_address(const struct tofu_transport *t, const 
 	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
 
+static void unix_identify(const struct tofu_transport *t, const struct tofu_link *link, struct tofu_identity *out)
+{
+	tofu_socket_identify(link->handle, out);
+}
+
 static const struct tofu_transport plain = {
 	.abi = TOFU_TRANSPORT_ABI,
 	.scheme = "uds",
@@ -351,6 +356,7 @@ static const struct tofu_transport plain = {
 	.complete = unix_complete,
 	.form = TOFU_FORM_PATH,
 	.url = "unix",
+	.identify = unix_identify,
 };
 
 const struct tofu_transport *tofu_unix(void)
