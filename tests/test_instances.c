@@ -140,6 +140,28 @@ START_TEST(a_scheme_that_is_none_is_not_allowed)
 }
 END_TEST
 
+/* --- what a system lacks --- */
+
+START_TEST(owners_groups_and_lists_need_a_system_with_users)
+{
+	const enum tofu_status expected = os_has_users() ? TOFU_OK : TOFU_NOT_SUPPORTED;
+	const uint32_t id = 0;
+
+	for (int i = 0; i < 4; i++) {
+		struct tofu_unix_options o = unix_options(NULL);
+		struct tofu_transport *t;
+
+		o.owner = i == 0 ? "0" : NULL;
+		o.group = i == 1 ? "0" : NULL;
+		o.allowed_uids = o.allowed_gids = &id;
+		o.allowed_uid_count = i == 2;
+		o.allowed_gid_count = i == 3;
+		ck_status(tofu_unix_create(&o, &t), expected);
+		tofu_transport_destroy(t);
+	}
+}
+END_TEST
+
 /* --- options of another version --- */
 
 START_TEST(a_longer_struct_is_fine_while_it_says_nothing_new)
@@ -481,6 +503,7 @@ static Suite *suite_of_instances(void)
 	tcase_add_test(schemes, an_instance_keeps_its_scheme);
 	tcase_add_test(schemes, without_options_an_instance_is_as_the_static_one);
 	tcase_add_loop_test(schemes, a_scheme_that_is_none_is_not_allowed, 0, sizeof no_schemes / sizeof no_schemes[0]);
+	tcase_add_test(options, owners_groups_and_lists_need_a_system_with_users);
 	tcase_add_test(versions, a_longer_struct_is_fine_while_it_says_nothing_new);
 	tcase_add_test(versions, a_shorter_struct_has_defaults_beyond_its_end);
 	tcase_add_test(holders, an_instance_goes_with_its_last_engine);

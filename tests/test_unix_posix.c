@@ -372,6 +372,185 @@ START_TEST(of_a_tcp_peer_and_of_no_socket_nothing_is_known)
 }
 END_TEST
 
+/* who may come in */
+
+static struct tofu_transport *allowing(const uint32_t *uids, size_t uid_count, const uint32_t *gids, size_t gid_count)
+{
+	struct tofu_unix_options o = owned_by(NULL, NULL, 0666);
+	struct tofu_transport *t;
+
+	o.allowed_uids = uids;
+	o.allowed_uid_count = uid_count;
+	o.allowed_gids = gids;
+	o.allowed_gid_count = gid_count;
+	ck_status(tofu_unix_create(&o, &t), TOFU_OK);
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	return t;
+}
+
+static void listen_by(const struct tofu_transport *t, struct tofu_link *listener, const char *at)
+{
+	struct tofu_sockaddr address = address_of(at);
+
+	*listener = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	ck_status(t->listen(t, listener, &address), TOFU_OK);
+}
+
+/* The next caller is answered like that; if it may not come in, its connection is open. */
+static void expect_next(const struct tofu_transport *t, struct tofu_link *listener, enum tofu_status expected)
+{
+	struct tofu_link link = { .handle = TOFU_NO_SOCKET };
+
+	ck_assert(test_wait(listener->handle, TOFU_READABLE));
+	ck_status(t->accept(t, listener, &link), expected);
+	ck_assert_int_ne(link.handle, TOFU_NO_SOCKET);
+	t->close(t, &link, TOFU_CLOSE_ABORT);
+}
+
+static void give_up(struct tofu_transport *t, struct tofu_link *listener)
+{
+	t->close(t, listener, TOFU_CLOSE_ORDERLY);
+	tofu_transport_destroy(t);
+}
+
+START_TEST(who_is_on_neither_list_does_not_come_in)
+{
+	const uint32_t uids[] = { 4000000001, 4000000002 }, gids[] = { 4000000003 };
+	struct tofu_transport *t = allowing(uids, 2, gids, 1);
+	struct tofu_link listener;
+
+	listen_by(t, &listener, path);
+	ck_status(call_path(), TOFU_OK);
+	expect_next(t, &listener, TOFU_PERMISSION_DENIED);
+	ck_status(call_path(), TOFU_OK);
+	expect_next(t, &listener, TOFU_PERMISSION_DENIED);
+	give_up(t, &listener);
+}
+END_TEST
+
+/* The lists may go: they were copied. */
+START_TEST(who_is_on_one_of_the_lists_comes_in)
+{
+	uint32_t ids[] = { 4000000001, _i == 0 ? geteuid() : getegid() };
+	struct tofu_transport *t = _i == 0 ? allowing(ids, 2, NULL, 0) : allowing(NULL, 0, ids, 2);
+	struct tofu_link listener;
+
+	ids[1] = 4000000002;
+	listen_by(t, &listener, path);
+	ck_status(call_path(), TOFU_OK);
+	expect_next(t, &listener, TOFU_OK);
+	give_up(t, &listener);
+}
+END_TEST
+
+START_TEST(allowed_users_and_members_of_allowed_groups_come_in_and_strangers_and_root_do_not)
+{
+	const uint32_t uid = 1001, gid = FOREIGN_GROUP;
+	struct tofu_transport *t;
+	struct tofu_link listener;
+
+	if (!is_root())
+		return;
+	t = allowing(&uid, 1, &gid, 1);
+	listen_by(t, &listener, path);
+	ck_status(act_as(1001, STRANGER, STRANGER, call_path), TOFU_OK);
+	expect_next(t, &listener, TOFU_OK);
+	ck_status(act_as(STRANGER, FOREIGN_GROUP, STRANGER, call_path), TOFU_OK);
+	expect_next(t, &listener, TOFU_OK);
+	ck_status(act_as(STRANGER, STRANGER, FOREIGN_GROUP, call_path), TOFU_OK);
+	expect_next(t, &listener, TOFU_OK);
+	ck_status(act_as(STRANGER, STRANGER, STRANGER, call_path), TOFU_OK);
+	expect_next(t, &listener, TOFU_PERMISSION_DENIED);
+	ck_status(call_path(), TOFU_OK);
+	expect_next(t, &listener, TOFU_PERMISSION_DENIED);
+	give_up(t, &listener);
+}
+END_TEST
+
+enum { MANY_GROUPS = 1000 };
+
+static int call_with_many_groups(void *context)
+{
+	gid_t groups[MANY_GROUPS];
+
+	for (unsigned i = 0; i < MANY_GROUPS; i++)
+		groups[i] = 100000 + i;
+	if (setgroups(MANY_GROUPS, groups) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
+	    setresuid(STRANGER, STRANGER, STRANGER) != 0)
+		return -2;
+	return (int)call_path();
+}
+
+START_TEST(a_member_of_a_thousand_groups_is_a_member_of_the_last)
+{
+	const uint32_t gid = 100000 + MANY_GROUPS - 1;
+	struct tofu_transport *t;
+	struct tofu_link listener;
+
+	if (!is_root())
+		return;
+	t = allowing(NULL, 0, &gid, 1);
+	listen_by(t, &listener, path);
+	ck_assert_int_eq(os_in_fork(call_with_many_groups, NULL), TOFU_OK);
+	expect_next(t, &listener, TOFU_OK);
+	give_up(t, &listener);
+}
+END_TEST
+
+START_TEST(a_list_that_is_none_is_not_allowed)
+{
+	static const uint32_t none[] = { 0, UINT32_MAX };
+	static const struct {
+		const uint32_t *ids;
+		size_t count;
+	} bad[] = { { NULL, 1 }, { none, 2 }, { none, 65537 }, { none, SIZE_MAX / 2 } };
+
+	for (size_t i = 0; i < 2 * sizeof bad / sizeof bad[0]; i++) {
+		struct tofu_unix_options o = owned_by(NULL, NULL, 0);
+		struct tofu_transport *t;
+
+		*(i % 2 != 0 ? &o.allowed_uids : &o.allowed_gids) = bad[i / 2].ids;
+		*(i % 2 != 0 ? &o.allowed_uid_count : &o.allowed_gid_count) = bad[i / 2].count;
+		ck_status(tofu_unix_create(&o, &t), TOFU_NOT_ALLOWED);
+		ck_assert_ptr_null(t);
+	}
+}
+END_TEST
+
+START_TEST(whom_a_listener_denies_it_closes_and_goes_on)
+{
+	const uint32_t nobody = 4000000001;
+	struct tofu_unix_options o = owned_by(NULL, NULL, 0);
+	struct tofu_transport *t;
+	tofu_engine *engine = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	char address[sizeof path + 8];
+	struct listening at;
+	tofu_msg *msg;
+
+	o.scheme = "closed";
+	o.allowed_uids = &nobody;
+	o.allowed_uid_count = 1;
+	ck_status(tofu_unix_create(&o, &t), TOFU_OK);
+	works(tofu_engine_register(engine, t));
+	tofu_transport_destroy(t);
+	snprintf(address, sizeof address, "closed|%s", path);
+	listen_at(&server, address, &at);
+	for (int i = 0; i < 3; i++) {
+		struct tofu_header hello;
+
+		snprintf(address, sizeof address, "uds|%s", path);
+		hello = call(&client, address, "hello");
+		msg = take(&client);
+		ck_assert_int_eq(tofu_msg_header(msg)->status, TOFU_PEER_DISCONNECTED);
+		tofu_msg_put(&msg);
+		expect_end(&client, hello.channel, hello.id, TOFU_PEER_DISCONNECTED);
+	}
+	expect_silence(&server);
+	engine_down(engine);
+}
+END_TEST
+
 /* The system may let one more wait than it was told. */
 START_TEST(no_more_callers_wait_than_the_instance_says)
 {
@@ -912,6 +1091,14 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, either_end_knows_the_others_process);
 	tcase_add_test(tc, a_caller_of_another_user_is_known_as_such);
 	tcase_add_test(tc, of_a_tcp_peer_and_of_no_socket_nothing_is_known);
+
+	tc = unix_case(s, "admission");
+	tcase_add_test(tc, who_is_on_neither_list_does_not_come_in);
+	tcase_add_loop_test(tc, who_is_on_one_of_the_lists_comes_in, 0, 2);
+	tcase_add_test(tc, allowed_users_and_members_of_allowed_groups_come_in_and_strangers_and_root_do_not);
+	tcase_add_test(tc, a_member_of_a_thousand_groups_is_a_member_of_the_last);
+	tcase_add_test(tc, a_list_that_is_none_is_not_allowed);
+	tcase_add_test(tc, whom_a_listener_denies_it_closes_and_goes_on);
 
 	tc = unix_case(s, "in use");
 	tcase_add_test(tc, a_live_listener_with_a_full_backlog_is_never_stolen);

@@ -24,6 +24,10 @@ struct tofu_unix_options {
 	                       files have none, another one fails: not_supported */
 	const char *owner;  /* of a listener's socket file: a user's name, or a uid in decimal; default: whoever listens */
 	const char *group;  /* likewise: a group's name or gid; default: as the directory and the process say */
+	const uint32_t *allowed_uids; /* who may come in, beyond what the file says: users, and */
+	size_t allowed_uid_count;
+	const uint32_t *allowed_gids; /* members of groups; default, both counts 0: whoever can connect. Copied */
+	size_t allowed_gid_count;
 };
 /* clang-format on */
 
@@ -38,9 +42,9 @@ void tofu_unix_options_init(struct tofu_unix_options *options, size_t size);
  * differ.
  * Ownership: options and its text are copied; *out is given up with tofu_transport_destroy(), as soon as it is registered.
  * Threads:   any. Blocks: no, but for the name of an owner or of a group, which the system looks up.
- * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, mode has other bits, or the system knows no such user or group),
- *         TOFU_NOT_SUPPORTED (a newer program's options; on Windows: owner or group), TOFU_ALLOCATION_FAILED,
- *         TOFU_LIMIT_REACHED (no descriptor for the lookup).
+ * Errors: TOFU_NOT_ALLOWED (out is NULL, the scheme is none, mode has other bits, the system knows no such user or group, or
+ *         an allowed list is NULL, longer than 65536 or has UINT32_MAX in it), TOFU_NOT_SUPPORTED (a newer program's options; on
+ *         Windows: owner, group or an allowed list), TOFU_ALLOCATION_FAILED, TOFU_LIMIT_REACHED (no descriptor for the lookup).
  */
 enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struct tofu_transport **out);
 

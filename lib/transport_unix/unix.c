@@ -32,6 +32,8 @@ enum {
 struct config {
 	struct tofu_listen_options listen;
 	uint32_t owner, group; /* if listen points to them */
+	size_t uid_count, gid_count;
+	uint32_t allowed[]; /* uids, then gids */
 };
 
 /* The file of a listener: link->state. */
@@ -257,10 +259,38 @@ static void unix_close(const struct tofu_transport *t, struct tofu_link *link, e
 	link->handle = TOFU_NO_SOCKET;
 }
 
+static bool is_allowed_user(const struct config *config, intptr_t socket)
+{
+	struct tofu_identity peer;
+
+	tofu_socket_identify(socket, &peer);
+	for (size_t i = 0; i < config->uid_count; i++)
+		if (peer.uid == (int64_t)config->allowed[i])
+			return true;
+	return false;
+}
+
+/* Who has connected may do so by the rights of the file. The lists are asked besides. */
+static enum tofu_status admit(const struct config *config, intptr_t socket)
+{
+	enum tofu_status st;
+	bool member;
+
+	if (config == NULL || config->uid_count + config->gid_count == 0 || is_allowed_user(config, socket))
+		return TOFU_OK;
+	st = tofu_users_peer_in_group(socket, config->allowed + config->uid_count, config->gid_count, &member);
+	if (st != TOFU_OK)
+		return st;
+	return member ? TOFU_OK : TOFU_PERMISSION_DENIED;
+}
+
 static enum tofu_status unix_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
+	enum tofu_status st;
+
 	link->handle = TOFU_NO_SOCKET;
-	return tofu_socket_accept(listener->handle, &link->handle);
+	st = tofu_socket_accept(listener->handle, &link->handle);
+	return st == TOFU_OK ? admit(t->config, link->handle) : st;
 }
 
 static enum tofu_status unix_connect_start(const struct tofu_transport *t, struct tofu_link *link, const char *rest,
@@ -369,8 +399,25 @@ void tofu_unix_options_init(struct tofu_unix_options *options, size_t size)
 	tofu_options_begin(options, size);
 }
 
+static size_t config_size(const struct tofu_unix_options *o)
+{
+	return sizeof(struct config) + (o->allowed_uid_count + o->allowed_gid_count) * sizeof(uint32_t);
+}
+
+static void copy_lists(struct config *config, const struct tofu_unix_options *o)
+{
+	config->uid_count = o->allowed_uid_count;
+	config->gid_count = o->allowed_gid_count;
+	if (config->uid_count > 0)
+		memcpy(config->allowed, o->allowed_uids, config->uid_count * sizeof config->allowed[0]);
+	if (config->gid_count > 0)
+		memcpy(config->allowed + config->uid_count, o->allowed_gids,
+		       config->gid_count * sizeof config->allowed[0]);
+}
+
 static void configure(struct config *config, const struct tofu_unix_options *o, uint32_t owner, uint32_t group)
 {
+	copy_lists(config, o);
 	config->owner = owner;
 	config->group = group;
 	tofu_listen_options_init(&config->listen, sizeof config->listen);
@@ -392,12 +439,16 @@ enum tofu_status tofu_unix_create(const struct tofu_unix_options *options, struc
 	st = tofu_options_take(options, &o, sizeof o);
 	if (st == TOFU_OK && (o.mode & ~0777u) != 0)
 		st = TOFU_NOT_ALLOWED;
+	if (st == TOFU_OK)
+		st = tofu_users_check(o.allowed_uids, o.allowed_uid_count);
+	if (st == TOFU_OK)
+		st = tofu_users_check(o.allowed_gids, o.allowed_gid_count);
 	if (st == TOFU_OK && o.owner != NULL)
 		st = tofu_users_find(o.owner, &owner);
 	if (st == TOFU_OK && o.group != NULL)
 		st = tofu_users_find_group(o.group, &group);
 	if (st == TOFU_OK)
-		st = tofu_transport_create(&plain, o.scheme, sizeof(struct config), NULL, out);
+		st = tofu_transport_create(&plain, o.scheme, config_size(&o), NULL, out);
 	if (st == TOFU_OK)
 		configure((*out)->config, &o, owner, group);
 	return st;

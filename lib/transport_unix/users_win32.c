@@ -16,3 +16,18 @@ enum tofu_status tofu_users_find_group(const char *name, uint32_t *gid)
 	(void)gid;
 	return TOFU_NOT_SUPPORTED;
 }
+
+enum tofu_status tofu_users_check(const uint32_t *ids, size_t count)
+{
+	(void)ids;
+	return count == 0 ? TOFU_OK : TOFU_NOT_SUPPORTED;
+}
+
+enum tofu_status tofu_users_peer_in_group(intptr_t socket, const uint32_t *gids, size_t count, bool *in)
+{
+	(void)socket;
+	(void)gids;
+	(void)count;
+	*in = false;
+	return TOFU_OK;
+}

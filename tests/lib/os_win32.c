@@ -535,6 +535,11 @@ bool os_shares_ports(void)
 	return false;
 }
 
+bool os_has_users(void)
+{
+	return false;
+}
+
 bool os_tells_of_acknowledgements(void)
 {
 	return false;
