@@ -8,6 +8,8 @@
 #include <tofu/transport.h>
 
 #include "harness.h"
+#include "os.h"
+#include "platform/net.h"
 
 enum { PORT = 4711 };
 
@@ -230,6 +232,49 @@ START_TEST(path_of_what_is_no_unix_address_is_empty)
 }
 END_TEST
 
+START_TEST(text_of_a_unix_address_is_what_makes_it)
+{
+	static const char *const texts[] = { "/tmp/a socket", "./@file", "@abstract" };
+	struct tofu_sockaddr address, zeroed = { 0 };
+	char text[200];
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		if (texts[i][0] == '@' && !os_has_abstract_names()) {
+			ck_status(tofu_sockaddr_unix(texts[i], &address), TOFU_NOT_SUPPORTED);
+			continue;
+		}
+		ck_status(tofu_sockaddr_unix(texts[i], &address), TOFU_OK);
+		ck_status(tofu_sockaddr_unix_text(&address, text, strlen(texts[i]) + 1), TOFU_OK);
+		ck_assert_str_eq(text, texts[i]);
+		ck_status(tofu_sockaddr_unix_text(&address, text, strlen(texts[i])), TOFU_INVALID_ADDRESS);
+	}
+	ck_status(tofu_sockaddr_unix_text(&zeroed, text, sizeof text), TOFU_INVALID_ADDRESS);
+	ck_status(tofu_sockaddr_unix_text(&zeroed, text, 0), TOFU_INVALID_ADDRESS);
+}
+END_TEST
+
+/* Somebody else's: bound by that relative path, or to a name that is more than text. */
+START_TEST(what_others_name_their_sockets_can_be_told_apart)
+{
+	const size_t before = offsetof(struct sockaddr_un, sun_path);
+	struct sockaddr_un system = { .sun_family = AF_UNIX, .sun_path = "@file" };
+	struct tofu_sockaddr address = { 0 };
+	char text[200];
+
+	memcpy(address.bytes, &system, sizeof system);
+	address.len = (uint32_t)(before + 6);
+	ck_status(tofu_sockaddr_unix_text(&address, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, "./@file");
+	memcpy((char *)address.bytes + before, "\0a\0b", 4);
+	address.len = (uint32_t)(before + 4);
+	ck_status(tofu_sockaddr_unix_text(&address, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, "@a@b");
+	address.len = (uint32_t)before;
+	ck_status(tofu_sockaddr_unix_text(&address, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
 static Suite *suite_of_sockaddr(void)
 {
 	Suite *suite = suite_create("sockaddr");
@@ -256,6 +301,8 @@ static Suite *suite_of_sockaddr(void)
 	tcase_add_test(files, path_of_107_bytes_fits_and_of_108_is_too_long);
 	tcase_add_test(files, empty_path_gives_invalid_address);
 	tcase_add_test(files, path_of_what_is_no_unix_address_is_empty);
+	tcase_add_test(files, text_of_a_unix_address_is_what_makes_it);
+	tcase_add_test(files, what_others_name_their_sockets_can_be_told_apart);
 	suite_add_tcase(suite, files);
 	return suite;
 }

@@ -551,6 +551,216 @@ START_TEST(whom_a_listener_denies_it_closes_and_goes_on)
 }
 END_TEST
 
+/* abstract names */
+
+/* One that nobody else has. */
+static const char *name(void)
+{
+	static char text[sizeof dir + 1];
+
+	snprintf(text, sizeof text, "@%s", dir);
+	return text;
+}
+
+static const char *address_text(const char *rest)
+{
+	static char text[300];
+
+	snprintf(text, sizeof text, "uds|%s", rest);
+	return text;
+}
+
+START_TEST(two_ends_meet_at_an_abstract_name_and_no_file_is_made)
+{
+	tofu_engine *engine = engine_up(NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	struct listening at;
+	tofu_msg *msg;
+
+	os_change_directory(dir);
+	listen_at(&server, address_text(name()), &at);
+	ck_assert_str_eq(at.address, address_text(name()));
+	(void)call(&client, at.address, "hello");
+	msg = expect_peer(&server, TOFU_HELLO_REQUEST);
+	(void)answer(&server, &msg, TOFU_HELLO_RESPONSE);
+	msg = expect_peer(&client, TOFU_HELLO_RESPONSE);
+	tofu_msg_put(&msg);
+	listen_fails(&client, at.address, TOFU_ADDRESS_IN_USE);
+	ck_assert_uint_eq(os_files_in(dir), 0);
+	engine_down(engine);
+	os_change_directory("/");
+}
+END_TEST
+
+START_TEST(an_abstract_name_is_free_when_its_listener_has_closed)
+{
+	struct tofu_link listener, client;
+
+	ck_status(connect_to(&client, name()), TOFU_CONNECT_FAILED);
+	for (int i = 0; i < 2; i++) {
+		ck_status(listen_on(&listener, name()), TOFU_OK);
+		expect_reachable(name());
+		close_link(&listener);
+		ck_status(connect_to(&client, name()), TOFU_CONNECT_FAILED);
+	}
+}
+END_TEST
+
+START_TEST(both_ends_tell_an_abstract_name)
+{
+	struct tofu_link listener, client, server;
+	char text[200];
+
+	ck_status(listen_on(&listener, name()), TOFU_OK);
+	ck_status(connect_to(&client, name()), TOFU_OK);
+	server = next_caller(tofu_unix(), &listener);
+	ck_status(tofu_unix()->local_address(tofu_unix(), &listener, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, address_text(name()));
+	ck_status(tofu_unix()->peer_address(tofu_unix(), &client, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, address_text(name()));
+	ck_status(tofu_unix()->peer_address(tofu_unix(), &server, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, "uds|");
+	close_link(&client);
+	close_link(&server);
+	close_link(&listener);
+}
+END_TEST
+
+/* Each byte counts: one name is not the beginning of another. */
+START_TEST(an_abstract_name_has_up_to_107_bytes_and_each_of_them_counts)
+{
+	struct tofu_link shorter, longest, other;
+	struct tofu_sockaddr address;
+	char text[110];
+
+	memset(text, 'x', sizeof text);
+	memcpy(text, name(), strlen(name()));
+	text[108] = '\0';
+	ck_status(listen_on(&longest, text), TOFU_OK);
+	text[107] = '\0';
+	ck_status(listen_on(&shorter, text), TOFU_OK);
+	text[106] = '\0';
+	ck_status(connect_to(&other, text), TOFU_CONNECT_FAILED);
+	text[106] = text[107] = text[108] = 'x';
+	text[109] = '\0';
+	ck_status(tofu_sockaddr_unix(text, &address), TOFU_PATH_TOO_LONG);
+	ck_status(tofu_sockaddr_unix("@", &address), TOFU_INVALID_ADDRESS);
+	close_link(&shorter);
+	close_link(&longest);
+}
+END_TEST
+
+START_TEST(a_file_may_have_the_name_of_an_abstract_one)
+{
+	struct tofu_link file, abstract;
+	char text[200];
+
+	os_change_directory(dir);
+	ck_status(listen_on(&abstract, "@name"), TOFU_OK);
+	ck_assert_uint_eq(os_files_in(dir), 0);
+	ck_status(listen_on(&file, "./@name"), TOFU_OK);
+	ck_assert(os_file_exists("@name"));
+	ck_status(tofu_unix()->local_address(tofu_unix(), &file, text, sizeof text), TOFU_OK);
+	ck_assert_str_eq(text, "uds|./@name");
+	close_link(&abstract);
+	expect_reachable("./@name");
+	close_link(&file);
+	ck_assert_uint_eq(os_files_in(dir), 0);
+	os_change_directory("/");
+}
+END_TEST
+
+static enum tofu_status call_name(void)
+{
+	struct tofu_link client;
+	enum tofu_status st = connect_to(&client, name());
+
+	if (st == TOFU_OK)
+		close_link(&client);
+	return st;
+}
+
+/* Who may come in at an abstract name: the owner, a member by its gid, a member by another group, root, a stranger. */
+static const struct {
+	const char *owner, *group;
+	uint32_t mode;
+	bool comes_in[5];
+} doors[] = {
+	{ "1001", "54321", 0, { true, false, false, true, false } },
+	{ "1001", "54321", 0660, { true, true, true, true, false } },
+	{ "1001", "54321", 0666, { true, true, true, true, true } },
+	{ "1001", "54321", 0606, { true, false, false, true, true } },
+	{ "1001", "54321", 0066, { false, true, true, true, true } },
+	{ NULL, NULL, 0, { false, false, false, true, false } },
+};
+enum { DOORS = sizeof doors / sizeof doors[0] };
+
+static void expect_at_the_door(const struct tofu_transport *t, struct tofu_link *listener, const bool comes_in[5])
+{
+	static const struct {
+		uid_t uid;
+		gid_t gid, more;
+	} callers[5] = {
+		{ 1001, 1001, 1001 }, { STRANGER, FOREIGN_GROUP, STRANGER }, { STRANGER, STRANGER, FOREIGN_GROUP },
+		{ 0, 1001, 1001 },    { STRANGER, STRANGER, STRANGER },
+	};
+
+	for (int i = 0; i < 5; i++) {
+		ck_status(act_as(callers[i].uid, callers[i].gid, callers[i].more, call_name), TOFU_OK);
+		expect_next(t, listener, comes_in[i] ? TOFU_OK : TOFU_PERMISSION_DENIED);
+	}
+}
+
+START_TEST(at_an_abstract_name_owner_group_and_mode_say_who_comes_in)
+{
+	struct tofu_unix_options o = owned_by(doors[_i].owner, doors[_i].group, doors[_i].mode);
+	struct tofu_link listener;
+	struct tofu_transport *t;
+
+	if (!is_root())
+		return;
+	ck_status(tofu_unix_create(&o, &t), TOFU_OK);
+	listen_by(t, &listener, name());
+	expect_at_the_door(t, &listener, doors[_i].comes_in);
+	give_up(t, &listener);
+}
+END_TEST
+
+START_TEST(without_options_only_this_user_and_root_come_in_at_an_abstract_name)
+{
+	static const bool only_root[5] = { false, false, false, true, false };
+	struct tofu_link listener;
+
+	listen_by(tofu_unix(), &listener, name());
+	ck_status(call_name(), TOFU_OK);
+	expect_next(tofu_unix(), &listener, TOFU_OK);
+	if (is_root()) {
+		expect_at_the_door(tofu_unix(), &listener, only_root);
+		ck_assert_int_eq(seteuid(STRANGER), 0);
+		ck_status(call_name(), TOFU_OK);
+		expect_next(tofu_unix(), &listener, TOFU_OK);
+		ck_assert_int_eq(seteuid(0), 0);
+	}
+	close_link(&listener);
+}
+END_TEST
+
+START_TEST(at_an_abstract_name_the_lists_alone_say_who_comes_in)
+{
+	static const bool listed[5] = { false, true, true, false, false };
+	const uint32_t gid = FOREIGN_GROUP;
+	struct tofu_link listener;
+	struct tofu_transport *t;
+
+	if (!is_root())
+		return;
+	t = allowing(NULL, 0, &gid, 1);
+	listen_by(t, &listener, name());
+	expect_at_the_door(t, &listener, listed);
+	give_up(t, &listener);
+}
+END_TEST
+
 /* The system may let one more wait than it was told. */
 START_TEST(no_more_callers_wait_than_the_instance_says)
 {
@@ -1099,6 +1309,16 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, a_member_of_a_thousand_groups_is_a_member_of_the_last);
 	tcase_add_test(tc, a_list_that_is_none_is_not_allowed);
 	tcase_add_test(tc, whom_a_listener_denies_it_closes_and_goes_on);
+
+	tc = unix_case(s, "abstract");
+	tcase_add_test(tc, two_ends_meet_at_an_abstract_name_and_no_file_is_made);
+	tcase_add_test(tc, an_abstract_name_is_free_when_its_listener_has_closed);
+	tcase_add_test(tc, both_ends_tell_an_abstract_name);
+	tcase_add_test(tc, an_abstract_name_has_up_to_107_bytes_and_each_of_them_counts);
+	tcase_add_test(tc, a_file_may_have_the_name_of_an_abstract_one);
+	tcase_add_loop_test(tc, at_an_abstract_name_owner_group_and_mode_say_who_comes_in, 0, DOORS);
+	tcase_add_test(tc, without_options_only_this_user_and_root_come_in_at_an_abstract_name);
+	tcase_add_test(tc, at_an_abstract_name_the_lists_alone_say_who_comes_in);
 
 	tc = unix_case(s, "in use");
 	tcase_add_test(tc, a_live_listener_with_a_full_backlog_is_never_stolen);

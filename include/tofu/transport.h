@@ -268,7 +268,11 @@ enum { TOFU_NO_SOCKET = -1 };
  */
 enum tofu_status tofu_sockaddr_inet(const char *host, uint16_t port, int may_block, struct tofu_sockaddr *out,
                                     size_t capacity, size_t *count);
-/** A Unix socket's address. Errors: TOFU_PATH_TOO_LONG, TOFU_INVALID_ADDRESS (empty). */
+/**
+ * A Unix socket's address. path: of a file, or "@NAME", which has none: an abstract name of Linux. A file's path that begins with
+ * '@' is written "./@...".
+ * Errors: TOFU_PATH_TOO_LONG, TOFU_INVALID_ADDRESS (empty), TOFU_NOT_SUPPORTED (the system has no abstract names).
+ */
 enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out);
 /**
  * The numeric host (an IPv4 address in its own form) and the port of an Internet address. Errors: TOFU_INVALID_ADDRESS (it is
@@ -278,8 +282,13 @@ enum tofu_status tofu_sockaddr_inet_text(const struct tofu_sockaddr *address, ch
                                          uint16_t *port);
 /** The bytes of an Internet address, the first byte first: 4 (IPv4) or 16. Returns how many; 0: it is none. */
 size_t tofu_sockaddr_inet_bytes(const struct tofu_sockaddr *address, unsigned char out[16]);
-/** The path of a Unix socket's address, terminated, in place; "" if it has none. */
+/** The path of a Unix socket's file, terminated, in place; "" if it has none. */
 const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address);
+/**
+ * A Unix socket's address as tofu_sockaddr_unix() takes it: a path, or "@NAME", in which a zero byte is an '@', too. "" of a socket
+ * without a name. Errors: TOFU_INVALID_ADDRESS (it is none, or does not fit).
+ */
+enum tofu_status tofu_sockaddr_unix_text(const struct tofu_sockaddr *address, char *out, size_t capacity);
 
 /**
  * Open a listening socket. Internet: restartable at once (Windows: when its connections have ended), but no second listener on

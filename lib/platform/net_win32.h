@@ -13,4 +13,6 @@
 
 typedef ADDRESS_FAMILY tofu_net_family;
 
+enum { TOFU_NET_HAS_ABSTRACT_NAMES = 0 };
+
 #endif

@@ -162,6 +162,22 @@ enum tofu_status tofu_sockaddr_inet(const char *host, uint16_t port, int may_blo
 	return st;
 }
 
+/* An abstract name begins with a zero byte, and each byte up to the length counts: there is no zero at its end. */
+static enum tofu_status put_abstract(const char *name, size_t len, struct tofu_sockaddr *out)
+{
+	struct sockaddr_un system = { .sun_family = AF_UNIX };
+
+	if (!TOFU_NET_HAS_ABSTRACT_NAMES)
+		return TOFU_NOT_SUPPORTED;
+	if (len == 0)
+		return TOFU_INVALID_ADDRESS;
+	if (len >= sizeof system.sun_path)
+		return TOFU_PATH_TOO_LONG;
+	memcpy(system.sun_path + 1, name, len);
+	put(out, &system, offsetof(struct sockaddr_un, sun_path) + 1 + len);
+	return TOFU_OK;
+}
+
 enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out)
 {
 	struct sockaddr_un system = { .sun_family = AF_UNIX };
@@ -170,6 +186,8 @@ enum tofu_status tofu_sockaddr_unix(const char *path, struct tofu_sockaddr *out)
 	memset(out, 0, sizeof *out);
 	if (len == 0)
 		return TOFU_INVALID_ADDRESS;
+	if (path[0] == '@')
+		return put_abstract(path + 1, len - 1, out);
 	if (len >= sizeof system.sun_path)
 		return TOFU_PATH_TOO_LONG;
 	memcpy(system.sun_path, path, len + 1);
@@ -224,4 +242,34 @@ const char *tofu_sockaddr_unix_path(const struct tofu_sockaddr *address)
 	const size_t at = offsetof(struct sockaddr_un, sun_path);
 
 	return family_of(address) == AF_UNIX && address->len > at ? (const char *)address->bytes + at : "";
+}
+
+static enum tofu_status write_text(const char *prefix, const char *text, size_t len, char *out, size_t capacity)
+{
+	const size_t before = strlen(prefix);
+
+	if (before + len >= capacity)
+		return TOFU_INVALID_ADDRESS;
+	memcpy(out, prefix, before);
+	for (size_t i = 0; i < len; i++)
+		out[before + i] = text[i] != '\0' ? text[i] : '@';
+	out[before + len] = '\0';
+	return TOFU_OK;
+}
+
+/* Somebody else may have bound a file by a relative path that begins with '@'. */
+enum tofu_status tofu_sockaddr_unix_text(const struct tofu_sockaddr *address, char *out, size_t capacity)
+{
+	const size_t at = offsetof(struct sockaddr_un, sun_path);
+	const char *path = (const char *)address->bytes + at;
+
+	if (capacity == 0)
+		return TOFU_INVALID_ADDRESS;
+	out[0] = '\0';
+	if (family_of(address) != AF_UNIX)
+		return TOFU_INVALID_ADDRESS;
+	if (address->len > at + 1 && path[0] == '\0')
+		return write_text("@", path + 1, address->len - at - 1, out, capacity);
+	path = tofu_sockaddr_unix_path(address);
+	return write_text(path[0] == '@' ? "./" : "", path, strlen(path), out, capacity);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Unix stream sockets: "uds|PATH".
+ * Unix stream sockets: "uds|PATH", and "uds|@NAME", which has no file.
  *
  * Connections are plain sockets without state. A listener also owns the file at its path: it remembers which one it
  * made (link->state, freed by close), and removes it when it closes, unless somebody has put another in its place.
@@ -24,6 +24,9 @@
 
 enum {
 	PATH_CAPACITY = sizeof(struct tofu_sockaddr), /* more than any socket address has room for */
+	TEXT_CAPACITY = PATH_CAPACITY + 2,            /* "./@..." */
+	MODE = 0600,                                  /* of a listener, unless an option says otherwise */
+	ROOT = 0,
 	NAME_CHOICES = 2, /* of tofu_socket_file_temporary() and ..._beside(): the first, the shorter */
 	REPLACE_TRIES = 8 /* stale files that others keep putting back */
 };
@@ -218,6 +221,8 @@ static enum tofu_status unix_listen(const struct tofu_transport *t, struct tofu_
 	enum tofu_status st = TOFU_OK;
 
 	listener->handle = TOFU_NO_SOCKET;
+	if (path[0] == '\0') /* an abstract name: it goes with its socket, and is in use for as long */
+		return open_listener(t, listener, at);
 	if (file == NULL) {
 		file = file_create(path);
 		if (file == NULL)
@@ -270,18 +275,64 @@ static bool is_allowed_user(const struct config *config, intptr_t socket)
 	return false;
 }
 
-/* Who has connected may do so by the rights of the file. The lists are asked besides. */
-static enum tofu_status admit(const struct config *config, intptr_t socket)
+static enum tofu_status admit_if(bool may)
+{
+	return may ? TOFU_OK : TOFU_PERMISSION_DENIED;
+}
+
+static enum tofu_status admit_listed(const struct config *config, intptr_t socket)
 {
 	enum tofu_status st;
 	bool member;
 
-	if (config == NULL || config->uid_count + config->gid_count == 0 || is_allowed_user(config, socket))
+	if (is_allowed_user(config, socket))
 		return TOFU_OK;
 	st = tofu_users_peer_in_group(socket, config->allowed + config->uid_count, config->gid_count, &member);
-	if (st != TOFU_OK)
-		return st;
-	return member ? TOFU_OK : TOFU_PERMISSION_DENIED;
+	return st == TOFU_OK ? admit_if(member) : st;
+}
+
+/*
+ * An abstract name has no file whose rights the system would check. So owner, group and mode are checked here, as it does with a
+ * file that this process makes: root may write to any, and its owner has the rights of the owner alone.
+ */
+static enum tofu_status admit_as_to_a_file(const struct config *config, intptr_t socket)
+{
+	const uint32_t mode = config != NULL && config->listen.mode != 0 ? config->listen.mode : MODE;
+	struct tofu_identity peer;
+	uint32_t owner, group;
+	enum tofu_status st;
+	bool member;
+
+	tofu_users_own(&owner, &group);
+	if (config != NULL && config->listen.owner != NULL)
+		owner = config->owner;
+	if (config != NULL && config->listen.group != NULL)
+		group = config->group;
+	tofu_socket_identify(socket, &peer);
+	if (peer.uid == ROOT)
+		return TOFU_OK;
+	if (peer.uid == (int64_t)owner)
+		return admit_if((mode & 0200) != 0);
+	st = tofu_users_peer_in_group(socket, &group, 1, &member);
+	return st == TOFU_OK ? admit_if((mode & (member ? 0020 : 0002)) != 0) : st;
+}
+
+/* A connection has the name of its listener, however that came to it. */
+static bool has_abstract_name(intptr_t socket)
+{
+	struct tofu_sockaddr name;
+	char text[TEXT_CAPACITY];
+
+	return tofu_socket_local(socket, &name) == TOFU_OK &&
+	       tofu_sockaddr_unix_text(&name, text, sizeof text) == TOFU_OK && text[0] == '@';
+}
+
+/* To a file, only who has its rights can connect. The lists, where there are some, are asked in any case. */
+static enum tofu_status admit(const struct config *config, intptr_t socket)
+{
+	if (config != NULL && config->uid_count + config->gid_count > 0)
+		return admit_listed(config, socket);
+	return has_abstract_name(socket) ? admit_as_to_a_file(config, socket) : TOFU_OK;
 }
 
 static enum tofu_status unix_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
@@ -341,8 +392,13 @@ static enum tofu_status unix_shutdown(const struct tofu_transport *t, struct tof
 static enum tofu_status write_address(const struct tofu_transport *t, const struct tofu_sockaddr *address, char *out,
                                       size_t capacity)
 {
-	int len = snprintf(out, capacity, "%s|%s", t->scheme, tofu_sockaddr_unix_path(address));
+	char text[TEXT_CAPACITY];
+	enum tofu_status st = tofu_sockaddr_unix_text(address, text, sizeof text);
+	int len;
 
+	if (st != TOFU_OK)
+		return st;
+	len = snprintf(out, capacity, "%s|%s", t->scheme, text);
 	return len >= 0 && (size_t)len < capacity ? TOFU_OK : TOFU_INVALID_ADDRESS;
 }
 

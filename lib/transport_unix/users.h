@@ -18,6 +18,9 @@
 enum tofu_status tofu_users_find(const char *name, uint32_t *uid);
 enum tofu_status tofu_users_find_group(const char *name, uint32_t *gid);
 
+/** The effective user and group of this process; 0 where they have no numbers. */
+void tofu_users_own(uint32_t *uid, uint32_t *gid);
+
 /** Are these numbers of users or groups? Errors: TOFU_NOT_ALLOWED (NULL, too many, or one is none), TOFU_NOT_SUPPORTED. */
 enum tofu_status tofu_users_check(const uint32_t *ids, size_t count);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(uid_t) == sizeof(uint32_t) && sizeof(gid_t) == sizeof(uint32_t), "their numbers fit");
 
@@ -102,6 +103,12 @@ enum tofu_status tofu_users_find(const char *name, uint32_t *uid)
 enum tofu_status tofu_users_find_group(const char *name, uint32_t *gid)
 {
 	return find(look_up_group, name, gid);
+}
+
+void tofu_users_own(uint32_t *uid, uint32_t *gid)
+{
+	*uid = geteuid();
+	*gid = getegid();
 }
 
 enum tofu_status tofu_users_check(const uint32_t *ids, size_t count)

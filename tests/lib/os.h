@@ -44,6 +44,8 @@ bool os_leave_network(void);
 
 /** Can several sockets listen on one port? */
 bool os_shares_ports(void);
+/** Can Unix sockets have names instead of files? */
+bool os_has_abstract_names(void);
 /** Have users and groups numbers? */
 bool os_has_users(void);
 /** Does TCP tell what the peer has acknowledged? */

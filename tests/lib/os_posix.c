@@ -158,6 +158,11 @@ bool os_shares_ports(void)
 	return true;
 }
 
+bool os_has_abstract_names(void)
+{
+	return true;
+}
+
 bool os_has_users(void)
 {
 	return true;

@@ -535,6 +535,11 @@ bool os_shares_ports(void)
 	return false;
 }
 
+bool os_has_abstract_names(void)
+{
+	return false;
+}
+
 bool os_has_users(void)
 {
 	return false;
