@@ -30,7 +30,8 @@ enum tofu_close {
 
 /**
  * How the rest of an address is written, and as which URL people may write it instead. In a URL the scheme's other name stands
- * before the colon (url of the table). A form is checked before a message is posted; TOFU_FORM_TEXT is not.
+ * before the colon (url of the table). A form is checked before a message is posted; TOFU_FORM_TEXT is not, nor is what begins with
+ * '&' after "scheme|": an inherited socket.
  */
 enum tofu_address_form {
 	TOFU_FORM_TEXT = 0,      /* anything; "url://TEXT" or "url:TEXT" */
@@ -378,6 +379,38 @@ void tofu_socket_identify(intptr_t socket, struct tofu_identity *out);
 /** The two ends. */
 enum tofu_status tofu_socket_local(intptr_t socket, struct tofu_sockaddr *out);
 enum tofu_status tofu_socket_peer(intptr_t socket, struct tofu_sockaddr *out);
+
+/*
+ * Sockets that somebody else has made, and that the process has by a number: from systemd, inetd or a parent, or its own. In an
+ * address "&N" stands for the rest of it, N being the descriptor, and "&NAME" for the one of that name in LISTEN_FDNAMES, as
+ * sd_listen_fds_with_names(3) has them. What is used is a copy, which is made non-blocking, and with that the original, and is not
+ * inherited by other programs. N itself stays the application's, and stays open. Not on Windows.
+ */
+
+/** The kinds of stream sockets. */
+enum tofu_socket_kind { TOFU_SOCKET_INET = 0, TOFU_SOCKET_UNIX = 1 };
+
+/**
+ * For complete: write "&NAME" as "&N". It reads LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES. *out empty: rest is complete, or nobody
+ * has handed over a socket of that name to this process. Errors: TOFU_INVALID_ADDRESS (it does not fit).
+ */
+enum tofu_status tofu_inherited_complete(const char *rest, char *out, size_t capacity);
+/** For resolve: "&N" as an address. Errors: TOFU_INVALID_ADDRESS (rest is nothing like that), TOFU_NOT_SUPPORTED. */
+enum tofu_status tofu_inherited_address(const char *rest, enum tofu_socket_kind kind, struct tofu_sockaddr *out);
+/** Is it an address of that sort? tofu_socket_connect() takes one, of a socket that is connected. */
+int tofu_inherited_is(const struct tofu_sockaddr *address);
+/**
+ * For listen: *listener gets a handle and a state. A socket that listens is a listener; one that is connected is the listener that
+ * accepts just this connection, at once. Errors: TOFU_INVALID_ADDRESS (the number is not open, or no stream socket of that kind),
+ * TOFU_LISTEN_FAILED (it neither listens nor is connected), TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED.
+ */
+enum tofu_status tofu_inherited_listen(const struct tofu_sockaddr *at, struct tofu_link *listener);
+/** For accept, of such a listener. Errors as tofu_socket_accept(). */
+enum tofu_status tofu_inherited_accept(struct tofu_link *listener, intptr_t *out);
+/** For local_address, of such a listener. */
+enum tofu_status tofu_inherited_local(const struct tofu_link *listener, struct tofu_sockaddr *out);
+/** For close, of such a listener. The original goes on listening. */
+void tofu_inherited_close(struct tofu_link *listener, enum tofu_close how);
 
 #ifdef __cplusplus
 }

@@ -175,7 +175,7 @@ static const char *write_host_port(char out[TOFU_ADDRESS_MAX + 1], const char *s
 	return write_address(out, scheme, host, host_len, tail);
 }
 
-/* "scheme|rest", rest being what follows the '|'. */
+/* "scheme|rest", rest being what follows the '|'. "&..." is a socket that is there already, in each form. */
 static const char *normalize_plain(const struct tofu_address_rules *rules, const char *address, size_t scheme_len,
                                    char out[TOFU_ADDRESS_MAX + 1])
 {
@@ -183,7 +183,7 @@ static const char *normalize_plain(const struct tofu_address_rules *rules, const
 	const char *rest = address + scheme_len + 1;
 	size_t host_len = strcspn(rest, "|");
 
-	if (rule != NULL && rule->form == TOFU_FORM_HOST_PORT)
+	if (rule != NULL && rule->form == TOFU_FORM_HOST_PORT && rest[0] != '&')
 		return write_host_port(out, rule->scheme, rest, host_len,
 		                       rest[host_len] == '|' ? rest + host_len + 1 : NULL);
 	copy(out, address, strlen(address));

@@ -23,6 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "platform/inherited.h"
 #include "platform/platform.h"
 #include "platform/socket.h"
 
@@ -304,6 +305,8 @@ enum tofu_status tofu_socket_connect_with(const struct tofu_sockaddr *to, const 
 	int error;
 	int fd;
 
+	if (tofu_inherited_is(to))
+		return tofu_inherited_connect(to, out);
 	*out = TOFU_NO_SOCKET;
 	st = tofu_socket_connect_options(options, &o);
 	if (st != TOFU_OK)

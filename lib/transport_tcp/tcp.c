@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * TCP: "tcp|HOST|PORT".
+ * TCP: "tcp|HOST|PORT", and "tcp|&N", a socket that is there already.
  *
  * The sockets are the library's plain ones; what is TCP's own is the form of its addresses, that small messages do not wait
- * (NODELAY, on both ends), and that a dead peer is noticed. A link holds a socket and no state. An operation that opens one and
- * fails leaves TOFU_NO_SOCKET or a socket for close, which takes either.
+ * (NODELAY, on both ends), and that a dead peer is noticed. A link holds a socket and no state, except for an inherited listener. An
+ * operation that opens one and fails leaves TOFU_NO_SOCKET or a socket for close, which takes either.
  */
 
 #include <stdbool.h>
@@ -107,6 +107,10 @@ static enum tofu_status tcp_resolve(const struct tofu_transport *t, const char *
 	uint16_t port;
 
 	*count = 0;
+	if (rest[0] == '&') {
+		*count = 1;
+		return tofu_inherited_address(rest, TOFU_SOCKET_INET, out);
+	}
 	if (bar == NULL || !parse_host(rest, (size_t)(bar - rest), host) || !parse_port(bar + 1, &port))
 		return TOFU_INVALID_ADDRESS;
 	/* Every interface and any port are places to listen at, not to connect to. */
@@ -123,12 +127,16 @@ static enum tofu_status tcp_listen(const struct tofu_transport *t, struct tofu_l
 {
 	const struct config *config = t->config;
 
+	if (tofu_inherited_is(at))
+		return tofu_inherited_listen(at, listener);
 	listener->handle = TOFU_NO_SOCKET;
 	return tofu_socket_listen_with(at, config != NULL ? &config->listen : NULL, &listener->handle);
 }
 
 static void tcp_close(const struct tofu_transport *t, struct tofu_link *link, enum tofu_close how)
 {
+	if (link->state != NULL)
+		tofu_inherited_close(link, how);
 	tofu_socket_close(link->handle, how);
 	link->handle = TOFU_NO_SOCKET;
 }
@@ -222,13 +230,19 @@ static bool may_call(const struct config *config, intptr_t socket)
 	       tofu_prefixes_have(config->allow, config->allow_count, &peer);
 }
 
+static enum tofu_status accept_any(struct tofu_link *listener, intptr_t *out)
+{
+	return listener->state != NULL ? tofu_inherited_accept(listener, out)
+	                               : tofu_socket_accept(listener->handle, out);
+}
+
 /* Some systems refuse an option once the peer has reset the connection. That one is gone then; the next may be fine. */
 static enum tofu_status tcp_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
 	enum tofu_status st;
 
 	link->handle = TOFU_NO_SOCKET;
-	while ((st = tofu_socket_accept(listener->handle, &link->handle)) == TOFU_OK) {
+	while ((st = accept_any(listener, &link->handle)) == TOFU_OK) {
 		if (set_options(t, link->handle) == TOFU_OK)
 			break;
 		tcp_close(t, link, TOFU_CLOSE_ABORT);
@@ -324,7 +338,8 @@ static enum tofu_status tcp_local_address(const struct tofu_transport *t, const 
                                           size_t capacity)
 {
 	struct tofu_sockaddr address;
-	enum tofu_status st = tofu_socket_local(link->handle, &address);
+	enum tofu_status st =
+		link->state != NULL ? tofu_inherited_local(link, &address) : tofu_socket_local(link->handle, &address);
 
 	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
@@ -336,6 +351,12 @@ static enum tofu_status tcp_peer_address(const struct tofu_transport *t, const s
 	enum tofu_status st = tofu_socket_peer(link->handle, &address);
 
 	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
+}
+
+static enum tofu_status tcp_complete(const struct tofu_transport *t, const char *rest, enum tofu_purpose purpose,
+                                     char *out, size_t capacity)
+{
+	return tofu_inherited_complete(rest, out, capacity);
 }
 
 static const struct tofu_transport plain = {
@@ -354,6 +375,7 @@ static const struct tofu_transport plain = {
 	.peer_address = tcp_peer_address,
 	.listen_all = tcp_listen_all,
 	.acknowledge = tcp_acknowledge,
+	.complete = tcp_complete,
 	.look = tcp_look,
 	.look_ms = DEAD_AFTER_MS / LOOKS,
 	.form = TOFU_FORM_HOST_PORT,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Unix stream sockets: "uds|PATH", and "uds|@NAME", which has no file.
+ * Unix stream sockets: "uds|PATH", and "uds|@NAME", which has no file; "uds|&N", a socket that is there already.
  *
  * Connections are plain sockets without state. A listener also owns the file at its path: it remembers which one it
  * made (link->state, freed by close), and removes it when it closes, unless somebody has put another in its place.
@@ -48,9 +48,10 @@ struct socket_file {
 	intptr_t lock;
 	intptr_t probe;             /* a question that is under way */
 	struct tofu_sockaddr aside; /* where a stale file has been moved to; its len is 0 when none has */
+	struct tofu_link inherited; /* instead of all that: a listener whose file, if it has one, is somebody else's */
 };
 
-static struct socket_file *file_create(const char *path)
+static struct socket_file *file_alloc(void)
 {
 	struct socket_file *file = calloc(1, sizeof *file);
 
@@ -58,6 +59,23 @@ static struct socket_file *file_create(const char *path)
 		return NULL;
 	file->lock = -1;
 	file->probe = TOFU_NO_SOCKET;
+	file->inherited.handle = TOFU_NO_SOCKET;
+	return file;
+}
+
+static bool is_inherited(const struct tofu_link *listener)
+{
+	const struct socket_file *file = listener->state;
+
+	return file != NULL && file->inherited.state != NULL;
+}
+
+static struct socket_file *file_create(const char *path)
+{
+	struct socket_file *file = file_alloc();
+
+	if (file == NULL)
+		return NULL;
 	file->path = tofu_socket_file_full_path(path);
 	if (file->path != NULL)
 		return file;
@@ -72,6 +90,8 @@ static enum tofu_status unix_complete(const struct tofu_transport *t, const char
 	enum tofu_status st = TOFU_PATH_TOO_LONG;
 	struct tofu_sockaddr address;
 
+	if (*rest == '&')
+		return tofu_inherited_complete(rest, out, capacity);
 	out[0] = '\0';
 	if (*rest != '\0' || purpose != TOFU_TO_LISTEN)
 		return TOFU_OK;
@@ -91,7 +111,7 @@ static enum tofu_status unix_resolve(const struct tofu_transport *t, const char 
 	*count = 0;
 	if (capacity == 0 || tofu_socket_file_remote(rest))
 		return TOFU_INVALID_ADDRESS;
-	st = tofu_sockaddr_unix(rest, out);
+	st = *rest == '&' ? tofu_inherited_address(rest, TOFU_SOCKET_UNIX, out) : tofu_sockaddr_unix(rest, out);
 	*count = st == TOFU_OK;
 	return st;
 }
@@ -213,6 +233,23 @@ static void file_destroy(struct socket_file *file)
 	free(file);
 }
 
+static enum tofu_status listen_inherited(struct tofu_link *listener, const struct tofu_sockaddr *at)
+{
+	struct socket_file *file = file_alloc();
+	enum tofu_status st;
+
+	if (file == NULL)
+		return TOFU_ALLOCATION_FAILED;
+	st = tofu_inherited_listen(at, &file->inherited);
+	if (st != TOFU_OK) {
+		file_destroy(file);
+		return st;
+	}
+	listener->handle = file->inherited.handle;
+	listener->state = file;
+	return TOFU_OK;
+}
+
 static enum tofu_status unix_listen(const struct tofu_transport *t, struct tofu_link *listener,
                                     const struct tofu_sockaddr *at)
 {
@@ -221,6 +258,8 @@ static enum tofu_status unix_listen(const struct tofu_transport *t, struct tofu_
 	enum tofu_status st = TOFU_OK;
 
 	listener->handle = TOFU_NO_SOCKET;
+	if (tofu_inherited_is(at))
+		return listen_inherited(listener, at);
 	if (path[0] == '\0') /* an abstract name: it goes with its socket, and is in use for as long */
 		return open_listener(t, listener, at);
 	if (file == NULL) {
@@ -242,6 +281,16 @@ static enum tofu_status unix_listen(const struct tofu_transport *t, struct tofu_
 	return st;
 }
 
+static void close_inherited(struct tofu_link *listener, enum tofu_close how)
+{
+	struct socket_file *file = listener->state;
+
+	tofu_inherited_close(&file->inherited, how);
+	file_destroy(file);
+	listener->handle = TOFU_NO_SOCKET;
+	listener->state = NULL;
+}
+
 /* First the file, then the socket. While the socket lives nobody takes its file for stale, and the system does not give
  * the file's number to another one: what is compared and what is removed are the same. Should the system keep the file for
  * as long as the socket lives, it goes after it. */
@@ -250,6 +299,10 @@ static void unix_close(const struct tofu_transport *t, struct tofu_link *link, e
 	struct socket_file *file = link->state;
 	bool removed = true;
 
+	if (is_inherited(link)) {
+		close_inherited(link, how);
+		return;
+	}
 	/* In a child of fork() there is nothing to end: no listen is under way at a fork. */
 	if (file != NULL)
 		listen_ended(file, file->path);
@@ -337,10 +390,12 @@ static enum tofu_status admit(const struct config *config, intptr_t socket)
 
 static enum tofu_status unix_accept(const struct tofu_transport *t, struct tofu_link *listener, struct tofu_link *link)
 {
+	struct socket_file *file = listener->state;
 	enum tofu_status st;
 
 	link->handle = TOFU_NO_SOCKET;
-	st = tofu_socket_accept(listener->handle, &link->handle);
+	st = is_inherited(listener) ? tofu_inherited_accept(&file->inherited, &link->handle)
+	                            : tofu_socket_accept(listener->handle, &link->handle);
 	return st == TOFU_OK ? admit(t->config, link->handle) : st;
 }
 
@@ -405,8 +460,10 @@ static enum tofu_status write_address(const struct tofu_transport *t, const stru
 static enum tofu_status unix_local_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
                                            size_t capacity)
 {
+	const struct socket_file *file = link->state;
 	struct tofu_sockaddr address;
-	enum tofu_status st = tofu_socket_local(link->handle, &address);
+	enum tofu_status st = is_inherited(link) ? tofu_inherited_local(&file->inherited, &address)
+	                                         : tofu_socket_local(link->handle, &address);
 
 	return st == TOFU_OK ? write_address(t, &address, out, capacity) : st;
 }
