@@ -546,8 +546,43 @@ START_TEST(whom_a_listener_denies_it_closes_and_goes_on)
 		tofu_msg_put(&msg);
 		expect_end(&client, hello.channel, hello.id, TOFU_PEER_DISCONNECTED);
 	}
+	ck_assert_uint_eq(stats_of(engine).callers_refused, 3);
 	expect_silence(&server);
 	engine_down(engine);
+}
+END_TEST
+
+/* Callers are told apart by their users. */
+static size_t key_of(const struct tofu_link *link, unsigned char key[16])
+{
+	return tofu_unix()->peer_key(tofu_unix(), link, key, 16);
+}
+
+START_TEST(each_user_has_connections_of_its_own_to_be_counted)
+{
+	struct tofu_link listener, mine[2], other;
+	unsigned char keys[3][16];
+
+	if (!is_root())
+		return;
+	ck_status(listen_on(&listener, path), TOFU_OK);
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	ck_assert_int_eq(chmod(dir, 0777), 0);
+	for (int i = 0; i < 2; i++) {
+		ck_status(act_as(0, STRANGER, STRANGER, call_path), TOFU_OK);
+		mine[i] = next_caller(tofu_unix(), &listener);
+		ck_assert_uint_eq(key_of(&mine[i], keys[i]), sizeof(int64_t));
+	}
+	ck_status(act_as(STRANGER, STRANGER, STRANGER, call_path), TOFU_OK);
+	other = next_caller(tofu_unix(), &listener);
+	ck_assert_uint_eq(key_of(&other, keys[2]), sizeof(int64_t));
+	ck_assert_mem_eq(keys[0], keys[1], sizeof(int64_t));
+	ck_assert_mem_ne(keys[0], keys[2], sizeof(int64_t));
+	ck_assert_uint_eq(tofu_unix()->peer_key(tofu_unix(), &other, keys[0], 4), 0);
+	for (int i = 0; i < 2; i++)
+		close_link(&mine[i]);
+	close_link(&other);
+	close_link(&listener);
 }
 END_TEST
 
@@ -1309,6 +1344,7 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, a_member_of_a_thousand_groups_is_a_member_of_the_last);
 	tcase_add_test(tc, a_list_that_is_none_is_not_allowed);
 	tcase_add_test(tc, whom_a_listener_denies_it_closes_and_goes_on);
+	tcase_add_test(tc, each_user_has_connections_of_its_own_to_be_counted);
 
 	tc = unix_case(s, "abstract");
 	tcase_add_test(tc, two_ends_meet_at_an_abstract_name_and_no_file_is_made);

@@ -482,6 +482,19 @@ static void unix_identify(const struct tofu_transport *t, const struct tofu_link
 	tofu_socket_identify(link->handle, out);
 }
 
+/* A user, whatever process it is. */
+static size_t unix_peer_key(const struct tofu_transport *t, const struct tofu_link *link, unsigned char *key,
+                            size_t capacity)
+{
+	struct tofu_identity peer;
+
+	tofu_socket_identify(link->handle, &peer);
+	if (peer.uid < 0 || capacity < sizeof peer.uid)
+		return 0;
+	memcpy(key, &peer.uid, sizeof peer.uid);
+	return sizeof peer.uid;
+}
+
 static const struct tofu_transport plain = {
 	.abi = TOFU_TRANSPORT_ABI,
 	.scheme = "uds",
@@ -499,6 +512,7 @@ static const struct tofu_transport plain = {
 	.complete = unix_complete,
 	.form = TOFU_FORM_PATH,
 	.url = "unix",
+	.peer_key = unix_peer_key,
 	.identify = unix_identify,
 };
 
