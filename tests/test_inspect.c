@@ -135,6 +135,8 @@ START_TEST(a_listener_says_where_it_listens)
 	ck_assert_int_ge(info.opened_ago_ns, 0);
 	ck_assert_int_eq(info.sent_ago_ns, -1);
 	ck_assert_int_eq(info.received_ago_ns, -1);
+	ck_assert_uint_eq(info.messages_sent, 0);
+	ck_assert_uint_eq(info.bytes_sent, 0);
 	engine_down(engine);
 }
 END_TEST
@@ -155,6 +157,8 @@ START_TEST(a_channel_that_is_not_open_yet_says_so)
 	ck_assert_str_eq(info.peer, "");
 	ck_assert_int_eq(info.opened_ago_ns, -1);
 	ck_assert_uint_eq(info.messages_queued, 1);
+	ck_assert_uint_eq(info.messages_sent, 0);
+	ck_assert_uint_eq(info.bytes_received, 0);
 	slow_release();
 	engine_down(engine);
 }

@@ -306,8 +306,8 @@ struct tofu_listen_options {
 	uint32_t only_ipv6;         /* "::" takes no IPv4 */
 	uint32_t mode;              /* Unix: of the file; 0: 0600 */
 	const char *interface_name; /* Internet: only calls that come in by it, not on Windows; NULL: by any */
-	const uint32_t *owner; /* Unix: uid of the file, read during the call; NULL: as the system chooses */
-	const uint32_t *group; /* Unix: gid of the file, likewise */
+	const uint32_t *owner;      /* Unix: uid of the file, read during the call; NULL: as the system chooses */
+	const uint32_t *group;      /* Unix: gid of the file, likewise */
 };
 /** Set size and zero the rest, that is, choose every default. size: sizeof(struct tofu_listen_options), as compiled. */
 void tofu_listen_options_init(struct tofu_listen_options *options, size_t size);

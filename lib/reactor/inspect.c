@@ -47,12 +47,6 @@ static enum tofu_channel_state state_of(const struct tofu_chan *c)
 	return TOFU_CHANNEL_CLOSING;
 }
 
-/* 0: it has not happened yet. */
-static int64_t age_ns(int64_t now_ns, int64_t then_ns)
-{
-	return then_ns != 0 ? now_ns - then_ns : -1;
-}
-
 static void ask_transport(const struct tofu_chan *c, struct tofu_channel_info *info)
 {
 	struct tofu_identity who = { .uid = -1, .gid = -1, .pid = -1 };
@@ -71,29 +65,40 @@ static void ask_transport(const struct tofu_chan *c, struct tofu_channel_info *i
 	memcpy(info->identity, who.text, sizeof info->identity);
 }
 
+static void count_traffic(const struct tofu_chan *c, int64_t now_ns, struct tofu_channel_info *info)
+{
+	info->messages_sent = c->messages_sent;
+	info->messages_received = c->messages_received;
+	info->bytes_sent = c->bytes_sent;
+	info->bytes_received = c->bytes_received;
+	if (c->bytes_sent > 0)
+		info->sent_ago_ns = now_ns - c->sent_ns;
+	if (c->bytes_received > 0)
+		info->received_ago_ns = now_ns - c->received_ns;
+}
+
 static void fill_in(struct tofu_chan *c, struct tofu_channel_info *info)
 {
 	int64_t now_ns = tofu_plat_now_ns();
 	uint64_t gate = atomic_load(&c->gate);
 
 	info->state = state_of(c);
-	info->messages_sent = c->messages_sent;
-	info->messages_received = c->messages_received;
-	info->bytes_sent = c->bytes_sent;
-	info->bytes_received = c->bytes_received;
 	info->messages_queued = tofu_gate_messages(gate);
 	info->bytes_queued = tofu_gate_bytes(gate);
 	info->messages_held = tofu_share_is_open(&c->share) ? tofu_share_look(&c->share) : 0;
-	info->opened_ago_ns = age_ns(now_ns, c->opened_ns);
-	info->sent_ago_ns = c->bytes_sent > 0 ? age_ns(now_ns, c->sent_ns) : -1;
-	info->received_ago_ns = c->bytes_received > 0 ? age_ns(now_ns, c->received_ns) : -1;
+	if (c->opened_ns != 0)
+		info->opened_ago_ns = now_ns - c->opened_ns;
+	if (c->connected)
+		count_traffic(c, now_ns, info);
 	if (c->opened_ns != 0 && c->link.handle != TOFU_NO_SOCKET)
 		ask_transport(c, info);
 }
 
 enum tofu_status tofu_channel_inspect(tofu_group *g, uint16_t channel, struct tofu_channel_info *info)
 {
-	struct tofu_channel_info all = { .uid = -1, .gid = -1, .pid = -1 };
+	struct tofu_channel_info all = {
+		.uid = -1, .gid = -1, .pid = -1, .opened_ago_ns = -1, .sent_ago_ns = -1, .received_ago_ns = -1
+	};
 	struct tofu_engine *e;
 	struct tofu_chan *c;
 	enum tofu_status status;
