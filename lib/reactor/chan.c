@@ -101,13 +101,22 @@ static int64_t quiet_deadline(const struct tofu_reactor *r, const struct tofu_ch
 	return idle_ns < heard_ns ? idle_ns : heard_ns;
 }
 
+/* A deadline that is there is not brought forward: it was put off while we did not read, which was not the peer's silence. */
+static void put_off_quiet(struct tofu_reactor *r, struct tofu_chan *c)
+{
+	int64_t deadline_ns = quiet_deadline(r, c);
+
+	if (deadline_ns > tofu_timers_deadline(&c->deadlines, TOFU_TIMER_QUIET))
+		tofu_timer_start(r, c, TOFU_TIMER_QUIET, deadline_ns);
+}
+
 static void moved(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	if (c->state == TOFU_CHAN_PARTED) /* a peer that goes on sending is read on */
 		tofu_chan_start_timer(r, c, TOFU_TIMER_QUIET);
 	else if (tofu_chan_rules[c->state].timer == TOFU_TIMER_QUIET && c->state != TOFU_CHAN_LINGERING &&
 	         r->timer_ns[TOFU_TIMER_QUIET] != 0)
-		tofu_timer_start(r, c, TOFU_TIMER_QUIET, quiet_deadline(r, c));
+		put_off_quiet(r, c);
 }
 
 void tofu_chan_sent(struct tofu_reactor *r, struct tofu_chan *c, uint32_t messages, size_t bytes)
