@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tofu/tcp.h>
+
 #include "lib/raw.h"
 #include "lib/steps.h"
 #include "reactor/engine.h"
@@ -259,10 +261,165 @@ START_TEST(of_a_flood_every_line_is_told_or_counted)
 }
 END_TEST
 
+/* --- connections --- */
+
+static bool was_told(const char *line)
+{
+	for (unsigned i = 0; i < atomic_load(&told.lines); i++)
+		if (strcmp(told.text[i % 64], line) == 0)
+			return told.level[i % 64] == TOFU_LOG_INFO;
+	return false;
+}
+
+/* Wait for "channel N: WHAT PEER, here LOCAL". */
+static void is_told(uint16_t channel, const char *what, const char *peer, const char *local)
+{
+	char line[TOFU_LOG_LINE];
+
+	(void)snprintf(line, sizeof line, "channel %u: %s %s, here %s", channel, what, peer, local);
+	eventually(was_told(line));
+}
+
+static bool tells_of(const char *what)
+{
+	for (unsigned i = 0; i < atomic_load(&told.lines); i++)
+		if (strstr(told.text[i % 64], what) != NULL)
+			return true;
+	return false;
+}
+
+static struct tofu_channel_info known_of(const struct side *side, uint16_t channel)
+{
+	struct tofu_channel_info info = { .size = sizeof info };
+
+	works(tofu_channel_inspect(side->group, channel, &info));
+	return info;
+}
+
+START_TEST(both_ends_of_a_connection_are_told_with_their_addresses)
+{
+	struct tofu_channel_info client, server;
+	struct tofu_options options;
+	struct pair p;
+
+	tofu_options_init(&options, sizeof options);
+	options.log = note;
+	forget();
+	pair_open(&p, _i, &options);
+	client = known_of(&p.client, p.client_channel);
+	server = known_of(&p.server, p.server_channel);
+	is_told(p.client_channel, "connected to", client.peer, client.local);
+	is_told(p.server_channel, "accepted from", server.peer, server.local);
+	must(!tells_of("closed"), "closed, while it is open");
+	pair_bye(&p);
+	is_told(p.client_channel, "closed, channel_closed:", client.peer, client.local);
+	is_told(p.server_channel, "closed, channel_closed:", server.peer, server.local);
+	pair_close(&p);
+	ck_assert_uint_eq(told.lines, 4);
+}
+END_TEST
+
+/* How a caller's connection ends. */
+static const struct end {
+	const char *what;
+	enum { HANGS_UP, RESETS, SAYS_NOTHING, IS_WRONG } by;
+} ends[] = {
+	{ "closed, peer_disconnected:", HANGS_UP },
+	{ "closed, peer_disconnected:", RESETS },
+	{ "closed, timeout:", SAYS_NOTHING },
+	{ "closed, protocol_violation:", IS_WRONG },
+};
+enum { ENDS = sizeof ends / sizeof *ends };
+
+START_TEST(why_a_connection_ended_is_told)
+{
+	const struct end *end = &ends[_i / OVER_NR];
+	struct tofu_channel_info info;
+	struct tofu_options options;
+	struct listening at;
+	struct raw peer;
+	struct side side;
+	uint16_t channel;
+	tofu_msg *msg;
+
+	tofu_options_init(&options, sizeof options);
+	options.log = note;
+	options.receive_timeout_ms = end->by == SAYS_NOTHING ? 1000 : 0;
+	forget();
+	side = side_in(engine_up(&options));
+	listen_over(&side, _i % OVER_NR, &at);
+	raw_call(&peer, at.address);
+	raw_hello(&peer, 1);
+	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
+	channel = tofu_msg_header(msg)->channel;
+	tofu_msg_put(&msg);
+	info = known_of(&side, channel);
+	if (end->by == IS_WRONG)
+		raw_say(&peer, 15, 1, "");
+	if (end->by == HANGS_UP || end->by == RESETS)
+		raw_hang_up(&peer, end->by == RESETS ? TOFU_CLOSE_ABORT : TOFU_CLOSE_ORDERLY);
+	is_told(channel, end->what, info.peer, info.local);
+	if (end->by == SAYS_NOTHING || end->by == IS_WRONG)
+		raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	engine_down(side.engine);
+}
+END_TEST
+
+START_TEST(a_caller_that_says_no_hello_is_not_told_as_a_connection)
+{
+	tofu_engine *engine = logging_engine(note, NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+	struct raw peer;
+
+	listen_over(&side, _i, &at);
+	raw_call(&peer, at.address);
+	raw_say(&peer, 15, 1, "");
+	eventually(tells_of("opcode 15"));
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	raw_call(&peer, at.address);
+	eventually(stats_of(engine).channels_accepted == 1);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	eventually(stats_of(engine).channels_accepted == 0);
+	engine_down(engine);
+	must(!tells_of("accepted from") && !tells_of("closed"), "%s", told.text[0]);
+}
+END_TEST
+
+static atomic_int asked;
+
+static enum tofu_status count_peer_address(const struct tofu_transport *t, const struct tofu_link *link, char *out,
+                                           size_t capacity)
+{
+	atomic_fetch_add(&asked, 1);
+	return tofu_tcp()->peer_address(t, link, out, capacity);
+}
+
+START_TEST(only_an_engine_with_a_log_asks_for_the_addresses_of_peers)
+{
+	static struct tofu_transport asking;
+	tofu_engine *engine = logging_engine(_i != 0 ? note : NULL, NULL);
+	struct pair p = { .server = side_in(engine), .client = side_in(engine) };
+
+	asking = *tofu_tcp();
+	asking.scheme = "asking";
+	asking.peer_address = count_peer_address;
+	atomic_store(&asked, 0);
+	works(tofu_engine_register(engine, &asking));
+	listen_at(&p.server, "asking|127.0.0.1|0", &p.at);
+	pair_meet(&p);
+	pair_talk(&p);
+	pair_bye(&p);
+	engine_down(engine);
+	ck_assert_int_eq(atomic_load(&asked), _i != 0 ? 2 : 0); /* when it is there, once for each end */
+}
+END_TEST
+
 static Suite *suite_of_log(void)
 {
 	Suite *suite = suite_create("log");
 	TCase *lines = suite_case(suite, "lines", 10), *engine = suite_case(suite, "engine", 30);
+	TCase *connections = suite_case(suite, "connections", 30);
 
 	tcase_add_test(lines, lines_are_told_in_their_order_and_once);
 	tcase_add_test(lines, nothing_logged_is_nothing_told);
@@ -271,6 +428,10 @@ static Suite *suite_of_log(void)
 	tcase_add_test(engine, what_is_logged_in_the_last_turn_is_told);
 	tcase_add_test(engine, the_application_is_told_on_the_engines_thread_and_under_no_lock);
 	tcase_add_test(engine, of_a_flood_every_line_is_told_or_counted);
+	over_add(connections, both_ends_of_a_connection_are_told_with_their_addresses, 1);
+	over_add(connections, why_a_connection_ended_is_told, ENDS);
+	over_add(connections, a_caller_that_says_no_hello_is_not_told_as_a_connection, 1);
+	tcase_add_loop_test(connections, only_an_engine_with_a_log_asks_for_the_addresses_of_peers, 0, 2);
 	return suite;
 }
 

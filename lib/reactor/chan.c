@@ -13,6 +13,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "message/pool.h"
@@ -466,15 +467,33 @@ static const char *looks_like(const struct tofu_chan *c)
 	return (c->session.heard & TOFU_SPOKE) == 0 ? tofu_stranger(c->head, c->head_len) : NULL;
 }
 
+/* If there is no memory it is asked again. */
+static void note_peer(struct tofu_chan *c, const char *peer)
+{
+	size_t size = strlen(peer) + 1;
+
+	c->peer_text = malloc(size);
+	if (c->peer_text != NULL)
+		memcpy(c->peer_text, peer, size);
+}
+
+static void forget_peer(struct tofu_chan *c)
+{
+	free(c->peer_text);
+	c->peer_text = NULL;
+}
+
 void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity)
 {
 	const struct tofu_transport *t = c->transport;
 
-	if (t->peer_address == NULL || t->peer_address(t, &c->link, out, capacity) != TOFU_OK)
+	if (c->peer_text != NULL)
+		(void)snprintf(out, capacity, "%s", c->peer_text);
+	else if (t->peer_address == NULL || t->peer_address(t, &c->link, out, capacity) != TOFU_OK)
 		(void)snprintf(out, capacity, "unknown");
 }
 
-void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const char *what)
+void tofu_chan_tell(struct tofu_reactor *r, struct tofu_chan *c, const char *what)
 {
 	char local[TOFU_ADDRESS_MAX + 1];
 	char peer[TOFU_ADDRESS_MAX + 1];
@@ -484,6 +503,8 @@ void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const cha
 	if (c->transport->local_address(c->transport, &c->link, local, sizeof local) != TOFU_OK)
 		(void)snprintf(local, sizeof local, "unknown");
 	tofu_chan_peer(c, peer, sizeof peer);
+	if (c->peer_text == NULL)
+		note_peer(c, peer);
 	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: %s %s, here %s", c->number, what, peer, local);
 }
 
@@ -513,7 +534,7 @@ static void tell_of_stranger(struct tofu_reactor *r, const struct tofu_chan *c)
 }
 
 /* Of a connection that the application knew. */
-static void tell_of_end(struct tofu_reactor *r, const struct tofu_chan *c)
+static void tell_of_end(struct tofu_reactor *r, struct tofu_chan *c)
 {
 	char what[64];
 
@@ -532,6 +553,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	c->why = tofu_chan_reason(why);
 	tell_of_stranger(r, c);
 	tell_of_end(r, c);
+	forget_peer(c);
 	tofu_receive_forget(r, c);
 	tofu_admission_leave(r, c);
 	tofu_chan_drop_link(r, c, how);

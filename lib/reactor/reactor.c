@@ -833,6 +833,7 @@ static void discard(void *context, struct tofu_chan *c)
 	tofu_msg_put(&c->farewell);
 	tofu_msg_put(&c->partial);
 	tofu_msg_queue_put(&c->unsent);
+	free(c->peer_text);
 	free(c->kept);
 }
 
