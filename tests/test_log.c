@@ -20,6 +20,7 @@
 static struct {
 	atomic_uint lines;
 	atomic_uint lost; /* of those that said so */
+	enum tofu_log_level lost_level;
 	char text[64][TOFU_LOG_LINE];
 	enum tofu_log_level level[64];
 } told;
@@ -34,6 +35,7 @@ static void note(void *context, enum tofu_log_level level, const char *text)
 	(void)context;
 	if (sscanf(text, too_many, &lost) == 1) {
 		atomic_fetch_add(&told.lost, lost);
+		told.lost_level = level;
 		return;
 	}
 	(void)snprintf(told.text[n % 64], TOFU_LOG_LINE, "%s", text);
@@ -113,6 +115,7 @@ START_TEST(what_does_not_fit_is_counted)
 			ck_assert_uint_eq(strlen(told.text[i]), TOFU_LOG_LINE - 1);
 		}
 		ck_assert_uint_eq(told.lines + told.lost, 50);
+		ck_assert_int_eq(told.lost_level, TOFU_LOG_WARNING);
 	}
 }
 END_TEST
@@ -129,6 +132,7 @@ START_TEST(what_goes_well_leaves_room_for_what_does_not)
 	ck_assert_str_eq(told.text[told.lines - 1], "this is not");
 	ck_assert_uint_eq(told.lines + told.lost, 501);
 	ck_assert_uint_gt(told.lost, 0);
+	ck_assert_int_eq(told.lost_level, TOFU_LOG_INFO);
 }
 END_TEST
 

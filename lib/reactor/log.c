@@ -14,7 +14,7 @@ void tofu_log_add(struct tofu_log *log, enum tofu_log_level level, const char *f
 	char *line = log->text + log->used;
 
 	if (log->used + 1 + TOFU_LOG_LINE > most) {
-		log->lost++;
+		*(level == TOFU_LOG_INFO ? &log->lost_info : &log->lost) += 1;
 		return;
 	}
 	line[0] = (char)level;
@@ -27,9 +27,10 @@ void tofu_log_take(struct tofu_log *log, struct tofu_log *out)
 {
 	out->used = log->used;
 	out->lost = log->lost;
+	out->lost_info = log->lost_info;
 	memcpy(out->text, log->text, log->used);
 	log->used = 0;
-	log->lost = 0;
+	log->lost = log->lost_info = 0;
 }
 
 void tofu_log_tell(const struct tofu_log *log, tofu_log_fn *tell, void *context)
@@ -39,8 +40,9 @@ void tofu_log_tell(const struct tofu_log *log, tofu_log_fn *tell, void *context)
 
 	for (const char *at = log->text; at < end; at += 1 + strlen(at + 1) + 1)
 		tell(context, (enum tofu_log_level)at[0], at + 1);
-	if (log->lost == 0)
+	if (log->lost + log->lost_info == 0)
 		return;
-	(void)snprintf(line, sizeof line, "lines that were too many at once: %u", log->lost);
-	tell(context, TOFU_LOG_WARNING, line);
+	(void)snprintf(line, sizeof line, "lines that were too many at once: %u", log->lost + log->lost_info);
+	/* Who does not listen to what goes well is not to hear that there was a lot of it. */
+	tell(context, log->lost > 0 ? TOFU_LOG_WARNING : TOFU_LOG_INFO, line);
 }

@@ -21,7 +21,8 @@ enum {
 /** All zero: nothing was logged. */
 struct tofu_log {
 	size_t used;
-	unsigned lost;            /* lines for which there was no room */
+	unsigned lost;            /* lines for which there was no room: of warnings and errors */
+	unsigned lost_info;       /* the others */
 	char text[TOFU_LOG_TURN]; /* line by line: a byte with its level, the text, a zero */
 };
 
