@@ -433,6 +433,35 @@ class Calling(unittest.TestCase):
             self.assertIn('"~reason: channel_closed"', r.stderr)
             self.assertIn(f'; "~connect_to: {s.addresses[0]}"', s.stop()[2])
 
+    def test_verbose_shows_who_comes_and_what_went_over_the_connection(self):
+        for wanted in listeners(self):
+            with self.subTest(wanted=wanted), Service("-v", wanted, listeners=1) as s:
+                r = run("call", "-v", "-n3", s.addresses[0])
+                self.assertEqual(r.returncode, 0, r.stderr)
+                out = s.stop()[2]
+                whose = r"tofu-echo: channel \d+: the peer is (\S+), here is (\S+?)(?:, uid \d+, gid \d+, pid \d+)?\n"
+                peer, here = re.search(whose, r.stderr).groups()
+                self.assertEqual(peer, s.addresses[0])
+                self.assertEqual(re.search(whose, out).groups(), (here, peer))
+                # Hello, three questions of 64 bytes, bye; each has a header of 16.
+                length = 5 * 16 + len(f"~connect_to: {s.addresses[0]}\r\n") + 3 * 64
+                went = f"5 messages, {length} bytes"
+                ended = f"ended, channel_closed; received {went}; sent {went}\n"
+                self.assertRegex(r.stderr, r"tofu-echo: channel \d+: " + ended)
+                self.assertRegex(out, r"tofu-echo: channel \d+: " + ended)
+
+    def test_verbose_shows_why_a_connection_ended(self):
+        for wanted in listeners(self):
+            with self.subTest(wanted=wanted), Service("-v", wanted, listeners=1) as s:
+                with Wire(s.addresses[0]) as w:
+                    w.hello()
+                    w.send(SIGNAL, 5, b"", b"ping")
+                    w.receive()
+                for line in s.process.stderr:
+                    if "ended" in line:
+                        break
+                self.assertIn("ended, peer_disconnected; received 2 messages, 60 bytes; sent 2 messages, 60 bytes\n", line)
+
     def test_sizes_counts_connections_and_windows(self):
         cases = (
             ((), 1000, 64, 1),

@@ -21,9 +21,9 @@ static void push(struct tofu_backlog *b, tofu_msg *msg)
  * True: gone, or given up because its channel is. False: the queue is full, *msg is still ours. A channel that closed a
  * moment ago is no failure: its channel_closed is under way to us.
  */
-static bool post(tofu_group *group, tofu_msg **msg)
+static bool post(const struct tofu_backlog *b, tofu_group *group, tofu_msg **msg)
 {
-	enum tofu_status st = tofu_post(group, msg, NULL);
+	enum tofu_status st = tofu_traffic_post(b->traffic, group, msg, NULL);
 
 	if (st == TOFU_WOULD_BLOCK)
 		return false;
@@ -35,7 +35,7 @@ static bool post(tofu_group *group, tofu_msg **msg)
 
 void tofu_backlog_send(struct tofu_backlog *b, tofu_group *group, tofu_msg *msg)
 {
-	if (b->head != NULL || !post(group, &msg))
+	if (b->head != NULL || !post(b, group, &msg))
 		push(b, msg);
 }
 
@@ -44,7 +44,7 @@ void tofu_backlog_resume(struct tofu_backlog *b, tofu_group *group)
 	while (b->head != NULL) {
 		tofu_msg *msg = b->head, *next = *tofu_msg_user(msg);
 
-		if (!post(group, &msg))
+		if (!post(b, group, &msg))
 			return;
 		b->head = next;
 	}

@@ -9,10 +9,13 @@
 
 #include <tofu/tofu.h>
 
+#include "traffic.h"
+
 /** All zero is an empty one. */
 struct tofu_backlog {
 	tofu_msg *head;
 	tofu_msg *tail;
+	struct tofu_traffic *traffic; /* where to count what is posted; NULL: nowhere */
 };
 
 /** Post msg, or keep it if it must wait. It is gone in any case. */

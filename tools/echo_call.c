@@ -16,6 +16,7 @@
 #include "end.h"
 #include "host.h"
 #include "say.h"
+#include "traffic.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +31,8 @@ struct line {
 	uint16_t channel;
 	uint64_t sent;
 	uint64_t right;
-	tofu_msg *waiting; /* a request that found the send queue full; goes first at send_ready */
+	tofu_msg *waiting;           /* a request that found the send queue full; goes first at send_ready */
+	struct tofu_traffic traffic; /* for a person who watches */
 };
 
 enum { PROGRESS_WIDTH = 60, CHANNELS = 65536, POOL_MOST = 1048576, POOL_SPARE = 64 };
@@ -111,10 +113,16 @@ static void fail_to_connect(struct call *c, enum tofu_status st, const tofu_msg 
 		                     TOFU_HELLO_REQUEST, answer);
 }
 
+/* Where its traffic is counted, if somebody wants to know. */
+static struct tofu_traffic *watched(const struct call *c, struct line *line)
+{
+	return c->options->verbose ? &line->traffic : NULL;
+}
+
 /* True: gone. False: to be kept for send_ready, or it failed. */
 static bool post(struct call *c, struct line *line, tofu_msg **msg)
 {
-	enum tofu_status st = tofu_post(c->end.group, msg, NULL);
+	enum tofu_status st = tofu_traffic_post(watched(c, line), c->end.group, msg, NULL);
 
 	if (st != TOFU_OK && st != TOFU_WOULD_BLOCK)
 		fail(c, st, line, "cannot send");
@@ -195,7 +203,7 @@ static bool connect_one(struct call *c, struct line *line)
 	if (st == TOFU_OK)
 		st = tofu_msg_connect_to(msg, c->options->addresses[0]);
 	if (st == TOFU_OK)
-		st = tofu_post(c->end.group, &msg, &sent);
+		st = tofu_traffic_post(watched(c, line), c->end.group, &msg, &sent);
 	if (st != TOFU_OK) {
 		fail_to_connect(c, st, NULL);
 		tofu_msg_put(&msg);
@@ -218,6 +226,8 @@ static void hello(struct call *c, struct line *line, tofu_msg *msg)
 	}
 	if (line->state != LINE_CONNECTING)
 		return;
+	if (c->options->verbose)
+		tofu_say_peer(c->end.group, line->channel);
 	line->state = LINE_CONNECTED;
 	if (++c->connected == c->options->connections)
 		start_talking(c);
@@ -268,6 +278,8 @@ static void closed(struct call *c, struct line *line, enum tofu_status reason)
 {
 	bool by_bye = reason == TOFU_CHANNEL_CLOSED;
 
+	if (c->options->verbose)
+		tofu_traffic_say(line->channel, reason, &line->traffic);
 	if (line->state == LINE_LEAVING) {
 		line->state = LINE_CLOSED;
 		c->closed++;
@@ -284,12 +296,14 @@ static void notice(struct call *c, struct line *line, tofu_msg *msg)
 
 	if (h->opcode == TOFU_HELLO_RESPONSE)
 		hello(c, line, msg);
-	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_CHANNEL_CLOSED)
+	else if (h->reason != TOFU_OK)
 		closed(c, line, h->reason);
 	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_SEND_READY)
 		send_more(c, line);
-	else if (h->opcode == TOFU_REQUEST) /* it comes back unsent */
+	else if (h->opcode == TOFU_REQUEST) { /* it comes back unsent */
+		tofu_traffic_unsent(&line->traffic, msg);
 		fail(c, h->status, line, "a request was not sent");
+	}
 }
 
 /* While we say it, too, it is answered; otherwise the service leaves us in the middle. */
@@ -300,7 +314,8 @@ static void peer_leaves(struct call *c, struct line *line, tofu_msg **msg)
 		return;
 	}
 	tofu_msg_header(*msg)->opcode = TOFU_BYE_RESPONSE;
-	(void)tofu_post(c->end.group, msg, NULL); /* refused if the connection has ended: nobody waits for it then */
+	/* Refused if the connection has ended: nobody waits for it then. */
+	(void)tofu_traffic_post(watched(c, line), c->end.group, msg, NULL);
 }
 
 /* Takes the message only if it sets it to NULL. */
@@ -329,6 +344,13 @@ static void peer(struct call *c, struct line *line, tofu_msg **msg)
 	}
 }
 
+static void hear(struct call *c, struct line *line, tofu_msg **msg)
+{
+	if (c->options->verbose)
+		tofu_traffic_received(&line->traffic, *msg);
+	peer(c, line, msg);
+}
+
 /* Notices on no line of ours, pool_empty for one, want nothing done. */
 static void dispatch(struct call *c, tofu_msg *msg)
 {
@@ -340,7 +362,7 @@ static void dispatch(struct call *c, tofu_msg *msg)
 	if (line != NULL && h->origin == TOFU_ORIGIN_ENGINE)
 		notice(c, line, msg);
 	else if (line != NULL)
-		peer(c, line, &msg);
+		hear(c, line, &msg);
 	tofu_msg_put(&msg);
 }
 

@@ -21,6 +21,7 @@
 #include "host.h"
 #include "say.h"
 #include "stop.h"
+#include "traffic.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ enum slot_kind { SLOT_FREE, SLOT_LISTENER, SLOT_CONNECTION };
 struct slot {
 	enum slot_kind kind;
 	struct tofu_backlog waiting;
+	struct tofu_traffic traffic; /* for a person who watches */
 };
 
 enum { SLOTS = 65536 };
@@ -73,7 +75,7 @@ static void slot_take(struct server *s, struct slot *slot, enum slot_kind kind)
 	slot->kind = kind;
 }
 
-/* Harmless when done twice: a Signal that comes back from a closed channel looks like the last word on it. */
+/* Harmless when done twice. */
 static void slot_free(struct server *s, struct slot *slot)
 {
 	tofu_backlog_drop(&slot->waiting);
@@ -181,6 +183,27 @@ static void stop(struct server *s)
 
 /* receiving */
 
+static void came_in(struct server *s, uint16_t channel)
+{
+	struct slot *slot = &s->slots[channel];
+
+	slot_take(s, slot, SLOT_CONNECTION);
+	slot->traffic = (struct tofu_traffic){ 0 };
+	if (!s->options->verbose)
+		return;
+	slot->waiting.traffic = &slot->traffic;
+	tofu_say_peer(s->end.group, channel);
+}
+
+static void ended(struct server *s, const struct tofu_header *last_word)
+{
+	struct slot *slot = &s->slots[last_word->channel];
+
+	if (s->options->verbose && slot->kind == SLOT_CONNECTION)
+		tofu_traffic_say(last_word->channel, last_word->reason, &slot->traffic);
+	slot_free(s, slot);
+}
+
 /* Messages that come back unsent end here, too: their channel is gone. */
 static void notice(struct server *s, tofu_msg *msg)
 {
@@ -188,10 +211,12 @@ static void notice(struct server *s, tofu_msg *msg)
 
 	if (h->opcode == TOFU_WELCOME_RESPONSE)
 		listening(s, msg);
-	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_CHANNEL_CLOSED)
-		slot_free(s, slot_of(s, msg));
+	else if (h->reason != TOFU_OK)
+		ended(s, h);
 	else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_SEND_READY)
 		tofu_backlog_resume(&slot_of(s, msg)->waiting, s->end.group);
+	else if (s->options->verbose && slot_of(s, msg)->kind == SLOT_CONNECTION)
+		tofu_traffic_unsent(&slot_of(s, msg)->traffic, msg);
 	tofu_msg_put(&msg);
 }
 
@@ -223,12 +248,14 @@ static void echo(struct server *s, tofu_msg *msg)
 	struct tofu_header *h = tofu_msg_header(msg);
 	int answer = answer_to(s, (enum tofu_opcode)h->opcode);
 
+	if (h->opcode == TOFU_HELLO_REQUEST)
+		came_in(s, h->channel);
+	if (s->options->verbose)
+		tofu_traffic_received(&slot_of(s, msg)->traffic, msg);
 	if (answer < 0) {
 		tofu_msg_put(&msg);
 		return;
 	}
-	if (h->opcode == TOFU_HELLO_REQUEST)
-		slot_take(s, slot_of(s, msg), SLOT_CONNECTION);
 	h->opcode = (uint8_t)answer;
 	send_in_order(s, msg);
 }

@@ -124,6 +124,7 @@ struct perf_server {
 	struct perf_server_channel *channels; /* by number */
 	atomic_bool stopping;
 	bool failed;
+	bool verbose;      /* say who comes and goes */
 	char address[512]; /* what it listens on */
 };
 

@@ -30,6 +30,7 @@ struct perf_server_channel {
 	uint32_t size; /* of each body */
 	struct perf_arrived arrived;
 	struct tofu_backlog backlog;
+	struct tofu_traffic traffic; /* for a person who watches */
 };
 
 static struct perf_server_channel *channel_of(struct perf_server *s, tofu_msg *msg)
@@ -88,10 +89,23 @@ static void answer(struct perf_server *s, tofu_msg *msg)
 	respond(s, msg, TOFU_RESPONSE);
 }
 
+static void watch(struct perf_server *s, tofu_msg *msg)
+{
+	struct perf_server_channel *c = channel_of(s, msg);
+
+	if (tofu_msg_header(msg)->opcode == TOFU_HELLO_REQUEST) {
+		c->backlog.traffic = &c->traffic;
+		tofu_say_peer(s->end.group, tofu_msg_header(msg)->channel);
+	}
+	tofu_traffic_received(&c->traffic, msg);
+}
+
 static void peer(struct perf_server *s, tofu_msg *msg)
 {
 	uint64_t id = tofu_msg_header(msg)->id;
 
+	if (s->verbose)
+		watch(s, msg);
 	switch ((enum tofu_opcode)tofu_msg_header(msg)->opcode) {
 	case TOFU_SIGNAL:
 		if (tofu_perf_kind(id) == PERF_BEGIN)
@@ -127,9 +141,14 @@ static void notice(struct perf_server *s, tofu_msg *msg)
 
 	if (h->opcode == TOFU_SIGNAL && h->status == TOFU_SEND_READY) {
 		tofu_backlog_resume(&c->backlog, s->end.group);
-	} else if (h->opcode == TOFU_SIGNAL && h->status == TOFU_CHANNEL_CLOSED) {
+	} else if (h->reason != TOFU_OK) {
+		if (s->verbose)
+			tofu_traffic_say(h->channel, h->reason, &c->traffic);
 		tofu_backlog_drop(&c->backlog);
+		c->traffic = (struct tofu_traffic){ 0 };
 		c->arrived = (struct perf_arrived){ 0 };
+	} else if (s->verbose) {
+		tofu_traffic_unsent(&c->traffic, msg);
 	}
 	tofu_msg_put(&msg);
 }
@@ -213,6 +232,7 @@ bool tofu_perf_server_open(struct perf_server *s, const struct perf_options *opt
 	if (options->verbose)
 		tofu_say_wrong(TOFU_OK, "the server's engine: pool_initial %d, pool_max %d, send_queue_max default",
 		               SERVER_POOL, SERVER_POOL_MAX);
+	s->verbose = options->verbose;
 	tofu_host_allow_files(CHANNELS);
 	s->channels = tofu_perf_resident_zeros(CHANNELS, sizeof *s->channels);
 	if (s->channels == NULL) {

@@ -129,6 +129,28 @@ void tofu_say_message(const char *what, tofu_msg *msg)
 	tofu_say_wrong(TOFU_OK, "%s", line.text);
 }
 
+void tofu_say_peer(tofu_group *group, uint16_t channel)
+{
+	struct tofu_channel_info info = { .size = sizeof info };
+	struct line line = { .len = 0 };
+
+	if (tofu_channel_inspect(group, channel, &info) != TOFU_OK)
+		return; /* it has ended already, which is said as well */
+	add(&line, "channel %u: the peer is ", channel);
+	add_escaped(&line, info.peer, strlen(info.peer));
+	add(&line, ", here is ");
+	add_escaped(&line, info.local, strlen(info.local));
+	if (info.uid >= 0)
+		add(&line, ", uid %lld, gid %lld, pid %lld", (long long)info.uid, (long long)info.gid,
+		    (long long)info.pid);
+	if (info.identity[0] != '\0') {
+		add(&line, ", identity \"");
+		add_escaped(&line, info.identity, strlen(info.identity));
+		add(&line, "\"");
+	}
+	tofu_say_wrong(TOFU_OK, "%s", line.text);
+}
+
 void tofu_say_log(void *all, enum tofu_log_level level, const char *text)
 {
 	static const char *const names[] = { "error", "warning", "info" };

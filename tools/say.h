@@ -5,6 +5,7 @@
 /* What a tool says to people. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <tofu/tofu.h>
 
@@ -39,6 +40,9 @@ bool tofu_say_version(void);
  * printable as \xNN, and the lengths.
  */
 void tofu_say_message(const char *what, tofu_msg *msg);
+
+/** Who is at the other end of a connection: a line on the standard error output with the addresses, and what is known besides. */
+void tofu_say_peer(tofu_group *group, uint16_t channel);
 
 /** An engine's log, on the standard error output. all: NULL if only errors and warnings are wanted. */
 void tofu_say_log(void *all, enum tofu_log_level level, const char *text);

@@ -31,7 +31,7 @@ static const char help[] =
 	"  -w, --window WINDOW            requests under way on each connection (64)\n"
 	"  -t, --timeout SECONDS          give up when nothing arrives for so long (30)\n"
 	"      --poller NAME              what the engine waits with: auto, poll, epoll, afd (auto)\n"
-	"  -v, --verbose                  on standard error: the engine's log, each message\n"
+	"  -v, --verbose                  on standard error: the engine's log, peers, messages\n"
 	"  -h, --help                     this text\n"
 	"  -V, --version                  the version of the library\n"
 	"\n"

@@ -42,7 +42,7 @@ static const char help[] =
 	"      --to ADDRESS         the other side is a tofu-perf --serve\n"
 	"  -t, --timeout SECONDS    give up when nothing happens for so long (30)\n"
 	"      --json               a JSON object instead of a table\n"
-	"  -v, --verbose            how the engines are made, and what they log\n"
+	"  -v, --verbose            how the engines are made, what they log, and who calls\n"
 	"  -h, --help               this text\n"
 	"  -V, --version            the version of the library\n"
 	"\n"
