@@ -92,6 +92,7 @@ run full_pool '100 messages through a pool of 8, in order'
 run progress 'sum: 12500002500000'
 run several_listeners 'an answer came through uds|.*'
 run reconnect 'client: connected'
+run transport 'loopback|[0-9]*: Is anybody there?'
 run foreign_loop 'answer: smoked'
 run ../demo '  all right: every byte was compared'
 exit $failed

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The man pages say what the headers say: every function has a page that names it and shows its synopsis, every status a row in
-# tofu.7 (and a place in docs/protocol.md), and no page is left over. And they are mdoc without a warning; without mandoc that
-# half is skipped.
+# tofu.7 (and a place in docs/protocol.md), and no page is left over. The longest example is compiled. And they are mdoc without
+# a warning; without mandoc that half is skipped.
 set -eu
 
 . "$TOP_SRCDIR/tests/lib/script.sh"
@@ -45,6 +45,17 @@ while read -r row; do
 	entry=$(echo "$row" | sed 's/^.It \([0-9]*\) Ta Dv TOFU_\(.*\) Ta$/| \1 \2 |/; s/ OK / success /')
 	grep -qiF "$entry" docs/protocol.md || fail "docs/protocol.md has no '$entry'"
 done <"$tmp/rows"
+
+# The example of tofu_transport(3) is a part of examples/transport.c, to the letter, in roff that prints these letters and no
+# others that look better; and that part compiles by itself.
+awk '/ends --- \*\/$/ { inside = 0 } inside { print } /begins --- \*\/$/ { inside = 1 }' examples/transport.c >"$tmp/part.c"
+[ -s "$tmp/part.c" ] || fail 'examples/transport.c has no marks: does this script read it still?'
+sed "s/\\\\/\\\\e/g; s/-/\\\\-/g; s/'/\\\\(aq/g; s/\`/\\\\(ga/g; s/\\^/\\\\(ha/g; s/~/\\\\(ti/g" "$tmp/part.c" >"$tmp/part.roff"
+awk '/^\.Ed$/ { inside = 0 } inside { print } /^\.Sh / { examples = $2 == "EXAMPLES" }
+	/^\.Bd -literal/ { inside = examples }' man/tofu_transport.3 >"$tmp/shown.roff"
+same "$tmp/part.roff" "$tmp/shown.roff" 'man/tofu_transport.3 (+) does not show examples/transport.c (-)'
+$CC -std=c11 -Wall -Wextra -Wno-unused-parameter -Werror -Iinclude -fsyntax-only "$tmp/part.c" ||
+	fail 'what man/tofu_transport.3 shows does not compile by itself'
 
 if [ "$MANDOC" != no ]; then
 	for page in man/*.[137]; do # where a .so leads has a turn of its own
