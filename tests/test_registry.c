@@ -367,7 +367,7 @@ START_TEST(slot_that_is_used_again_is_blank)
 	c->state = TOFU_CHAN_CLOSED;
 	c->why = TOFU_TIMEOUT;
 	c->session.called = c->watched = c->fin_sent = true;
-	c->opening_id = 5;
+	c->opened_ns = 5;
 	c->link.handle = 3;
 	c->sent = 9;
 	c->head_len = 4;
@@ -376,7 +376,7 @@ START_TEST(slot_that_is_used_again_is_blank)
 	ck_assert_int_eq(c->state, TOFU_CHAN_NEW);
 	ck_assert_int_eq(c->why, TOFU_OK);
 	ck_assert(!c->session.called && !c->watched && !c->fin_sent);
-	ck_assert_uint_eq(c->opening_id, 0);
+	ck_assert_int_eq(c->opened_ns, 0);
 	ck_assert_int_eq(c->link.handle, TOFU_NO_SOCKET);
 	ck_assert_uint_eq(c->sent, 0);
 	ck_assert_uint_eq(c->head_len, 0);
