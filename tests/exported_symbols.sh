@@ -35,7 +35,7 @@ dll() { # DLL
 foreign() {
 	for file in "$STAGE$BINDIR"/*.dll "$STAGE$BINDIR"/*.exe; do
 		$OBJDUMP -p "$file" | sed -n 's/^	DLL Name: //p' | tr -d '\r' | tr '[:upper:]' '[:lower:]' |
-			grep -vxE 'libtofu(-tcp|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
+			grep -vxE 'libtofu(-inproc|-tcp|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
 			sed "s,^,${file##*/}: ,"
 	done
 }
@@ -67,7 +67,7 @@ check() { # library, file with the names that its headers declare
 declared tofu >"$tmp/tofu"
 [ -s "$tmp/tofu" ] || fail 'no function found in <tofu/tofu.h>'
 check tofu "$tmp/tofu"
-for transport in tcp unix; do
+for transport in inproc tcp unix; do
 	declared "$transport" | comm -13 "$tmp/tofu" - >"$tmp/$transport"
 	check "tofu-$transport" "$tmp/$transport"
 done

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A program from outside: every library is there, and an engine starts with both transports. */
+/* A program from outside: every library is there, and an engine starts with all transports. */
 
 #include <stdio.h>
 
+#include <tofu/inproc.h>
 #include <tofu/tcp.h>
 #include <tofu/tofu.h>
 #include <tofu/unix.h>
@@ -22,6 +23,7 @@ int main(void)
 	if ((st = tofu_init()) != TOFU_OK)
 		return failed("tofu_init", st);
 	if ((st = tofu_engine_create(NULL, &engine)) == TOFU_OK &&
+	    (st = tofu_engine_register(engine, tofu_inproc())) == TOFU_OK &&
 	    (st = tofu_engine_register(engine, tofu_tcp())) == TOFU_OK)
 		st = tofu_engine_register(engine, tofu_unix());
 	tofu_engine_destroy(engine);

@@ -12,7 +12,7 @@ PKG_CONFIG_LIBDIR=$lib/pkgconfig
 PKG_CONFIG_PATH=
 PKG_CONFIG_SYSROOT_DIR=$STAGE
 export PKG_CONFIG_LIBDIR PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
-modules='tofu-tcp tofu-unix'
+modules='tofu-inproc tofu-tcp tofu-unix'
 
 build() { # program, pkg-config options, other flags, source...
 	program=$1 options=$2 flags=$3
