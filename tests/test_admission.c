@@ -282,12 +282,12 @@ static Suite *suite_of_admission(void)
 	TCase *silent = suite_case(suite, "silent", 60), *peers = suite_case(suite, "peers", 60);
 	TCase *networks = suite_case(suite, "networks", 30);
 
-	over_add(silent, at_their_bound_the_one_that_was_silent_for_longest_makes_room, 1);
-	over_add(silent, when_channels_run_out_the_one_that_was_silent_for_longest_makes_room, 1);
-	over_add(silent, one_that_has_just_come_is_left_its_moment, 1);
-	over_add(silent, one_that_has_said_hello_never_makes_room, 1);
+	over_sockets_add(silent, at_their_bound_the_one_that_was_silent_for_longest_makes_room, 1);
+	over_sockets_add(silent, when_channels_run_out_the_one_that_was_silent_for_longest_makes_room, 1);
+	over_sockets_add(silent, one_that_has_just_come_is_left_its_moment, 1);
+	over_sockets_add(silent, one_that_has_said_hello_never_makes_room, 1);
 	if (os_has_users())
-		over_add(peers, a_peer_beyond_its_bound_is_refused_until_one_of_its_connections_ends, 1);
+		over_sockets_add(peers, a_peer_beyond_its_bound_is_refused_until_one_of_its_connections_ends, 1);
 	else
 		over_need(peers, a_peer_beyond_its_bound_is_refused_until_one_of_its_connections_ends, OVER_TCP);
 	tcase_add_test(networks, a_caller_from_elsewhere_is_refused_and_told_of_once);

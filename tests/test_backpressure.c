@@ -764,14 +764,11 @@ START_TEST(a_queue_holds_as_much_as_was_asked_for)
 	ck_assert_uint_eq(end, by_count ? 7 : 9);
 	slow_release();
 	{
-		tofu_msg *msg = expect(&side, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE,
-		                       _i % OVER_NR == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+		tofu_msg *msg = expect(&side, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, over_nobody(_i % OVER_NR));
 
 		tofu_msg_put(&msg);
 	}
-	ck_assert_uint_eq(expect_tail(&side, h.channel, h.id, end,
-	                              _i % OVER_NR == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND),
-	                  0);
+	ck_assert_uint_eq(expect_tail(&side, h.channel, h.id, end, over_nobody(_i % OVER_NR)), 0);
 	engine_down(engine);
 }
 END_TEST
@@ -818,27 +815,27 @@ static Suite *suite_of_backpressure(void)
 	Suite *suite = suite_create("backpressure");
 	TCase *pool = suite_case(suite, "pool", 60), *queue = suite_case(suite, "send queue", 60);
 
-	over_add(pool, an_empty_pool_stops_reading_and_costs_nothing, 1);
-	over_add(pool, an_empty_pool_asks_for_no_reading_whatever_else_goes_on, 1);
-	over_add(pool, every_byte_arrives_when_messages_are_put_back, 2);
-	over_add(pool, a_drought_is_told_once_to_a_group_however_many_channels_wait, 1);
-	over_add(pool, a_drought_is_told_to_every_group_that_waits, 1);
-	over_add(pool, a_channel_may_be_closed_in_a_drought, 1);
-	over_add(pool, a_peer_that_leaves_in_a_drought_is_heard_to_the_end, 1);
-	over_add(pool, a_drought_longer_than_the_handshake_time_closes_nobody, 1);
-	over_add(pool, a_drought_longer_than_the_idle_time_closes_nobody, 1);
-	over_add(pool, a_peer_that_dies_gives_back_the_messages_that_were_the_whole_pool, 1);
-	over_add(pool, many_who_flood_an_empty_pool_do_not_fill_our_memory, 1);
-	over_add(pool, what_starving_channels_keep_has_one_bound_and_nothing_of_it_is_lost, 1);
-	over_add(pool, a_drought_is_told_once_although_peers_that_begin_a_frame_come_and_go, 1);
+	over_sockets_add(pool, an_empty_pool_stops_reading_and_costs_nothing, 1);
+	over_sockets_add(pool, an_empty_pool_asks_for_no_reading_whatever_else_goes_on, 1);
+	over_sockets_add(pool, every_byte_arrives_when_messages_are_put_back, 2);
+	over_sockets_add(pool, a_drought_is_told_once_to_a_group_however_many_channels_wait, 1);
+	over_sockets_add(pool, a_drought_is_told_to_every_group_that_waits, 1);
+	over_sockets_add(pool, a_channel_may_be_closed_in_a_drought, 1);
+	over_sockets_add(pool, a_peer_that_leaves_in_a_drought_is_heard_to_the_end, 1);
+	over_sockets_add(pool, a_drought_longer_than_the_handshake_time_closes_nobody, 1);
+	over_sockets_add(pool, a_drought_longer_than_the_idle_time_closes_nobody, 1);
+	over_sockets_add(pool, a_peer_that_dies_gives_back_the_messages_that_were_the_whole_pool, 1);
+	over_sockets_add(pool, many_who_flood_an_empty_pool_do_not_fill_our_memory, 1);
+	over_sockets_add(pool, what_starving_channels_keep_has_one_bound_and_nothing_of_it_is_lost, 1);
+	over_sockets_add(pool, a_drought_is_told_once_although_peers_that_begin_a_frame_come_and_go, 1);
 	over_add(pool, two_that_both_speak_before_they_listen_hear_each_other, 1);
 	tcase_add_test(pool, the_pool_as_the_application_sees_it);
-	over_add(queue, a_full_queue_says_would_block_then_send_ready_once, 2);
-	over_add(queue, a_queue_that_was_never_full_says_nothing, 1);
-	over_add(queue, a_byesignal_passes_a_full_queue, 1);
+	over_sockets_add(queue, a_full_queue_says_would_block_then_send_ready_once, 2);
+	over_sockets_add(queue, a_queue_that_was_never_full_says_nothing, 1);
+	over_sockets_add(queue, a_byesignal_passes_a_full_queue, 1);
 	over_add(queue, a_queue_holds_as_much_as_was_asked_for, 2);
-	over_add(queue, a_message_bigger_than_the_bound_fits_an_empty_queue, 1);
-	over_add(queue, a_peer_that_does_not_read_holds_up_nobody_else, 1);
+	over_sockets_add(queue, a_message_bigger_than_the_bound_fits_an_empty_queue, 1);
+	over_sockets_add(queue, a_peer_that_does_not_read_holds_up_nobody_else, 1);
 	return suite;
 }
 

@@ -281,7 +281,7 @@ static Suite *suite_of_chan_states(void)
 	suite_add_tcase(suite, tc);
 
 	tc = suite_case(suite, "engine", 30);
-	over_add(tc, handshake_time_that_runs_out_while_the_pool_is_empty_does_not_stop_the_engine, 1);
+	over_sockets_add(tc, handshake_time_that_runs_out_while_the_pool_is_empty_does_not_stop_the_engine, 1);
 	tcase_add_test(tc, channel_whose_sending_failed_ends_when_what_had_arrived_is_read);
 	return suite;
 }

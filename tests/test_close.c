@@ -181,7 +181,7 @@ START_TEST(a_bye_of_a_listener_is_answered_by_the_engine)
 	expect_closed(&side, at.channel, at.id);
 	expect_silence(&side);
 	ck_assert_uint_eq(stats_of(engine).channels_listening, 0);
-	call_fails(&side, at.address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	call_fails(&side, at.address, over_nobody(_i));
 	engine_down(engine);
 }
 END_TEST
@@ -196,7 +196,7 @@ START_TEST(a_byesignal_of_a_listener_closes_it)
 	say(&side, at.channel, TOFU_BYE_SIGNAL, 0, NULL);
 	expect_closed(&side, at.channel, at.id);
 	expect_silence(&side);
-	call_fails(&side, at.address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	call_fails(&side, at.address, over_nobody(_i));
 	engine_down(engine);
 }
 END_TEST
@@ -1019,7 +1019,7 @@ START_TEST(every_link_that_a_transport_opened_is_closed_once)
 	}
 	vacant_address(_i, dead, sizeof dead);
 	snprintf(address, sizeof address, "counted|%.250s", path_of(dead));
-	call_fails(&p.client, address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	call_fails(&p.client, address, over_nobody(_i));
 	must(counted_open() > 0, "nothing was counted");
 	engine_down(engine);
 	ck_assert_int_eq(counted_open(), 0);
@@ -1136,35 +1136,35 @@ static Suite *suite_of_close(void)
 	over_add(listener, accepted_connections_outlive_their_listener, 1);
 	over_add(listener, an_address_is_free_again_when_its_listener_is_closed, 1);
 	over_add(abrupt, a_byesignal_closes_at_once_and_the_peer_sees_a_disconnect, 1);
-	over_add(abrupt, an_abort_gives_back_what_was_not_sent, 1);
-	over_add(abrupt, a_peer_that_goes_away_gives_back_what_was_not_sent, 1);
-	over_add(abrupt, a_peer_that_goes_away_quietly_closes_the_channel, 1);
-	over_add(abrupt, a_peer_that_half_closes_is_heard_to_the_end, 1);
-	over_add(abrupt, whole_frames_before_a_cut_one_are_delivered, 1);
-	over_add(seen, our_bye_ends_with_fin, 1);
-	over_add(seen, our_answer_to_a_bye_ends_with_fin_when_the_peer_has_ended, 1);
-	over_add(seen, a_large_answer_to_a_bye_arrives_before_the_end, 1);
-	over_add(seen, a_peer_that_answers_our_bye_but_never_closes_holds_us_up_for_a_second, 1);
-	over_add(seen, a_peer_that_says_bye_but_never_closes_holds_us_up_for_a_second, 1);
-	over_add(seen, a_peer_that_resets_after_our_bye_response_is_a_clean_end, 1);
+	over_sockets_add(abrupt, an_abort_gives_back_what_was_not_sent, 1);
+	over_sockets_add(abrupt, a_peer_that_goes_away_gives_back_what_was_not_sent, 1);
+	over_sockets_add(abrupt, a_peer_that_goes_away_quietly_closes_the_channel, 1);
+	over_sockets_add(abrupt, a_peer_that_half_closes_is_heard_to_the_end, 1);
+	over_sockets_add(abrupt, whole_frames_before_a_cut_one_are_delivered, 1);
+	over_sockets_add(seen, our_bye_ends_with_fin, 1);
+	over_sockets_add(seen, our_answer_to_a_bye_ends_with_fin_when_the_peer_has_ended, 1);
+	over_sockets_add(seen, a_large_answer_to_a_bye_arrives_before_the_end, 1);
+	over_sockets_add(seen, a_peer_that_answers_our_bye_but_never_closes_holds_us_up_for_a_second, 1);
+	over_sockets_add(seen, a_peer_that_says_bye_but_never_closes_holds_us_up_for_a_second, 1);
+	over_sockets_add(seen, a_peer_that_resets_after_our_bye_response_is_a_clean_end, 1);
 	over_need(seen, a_peer_that_resets_right_behind_its_bye_response_is_a_clean_end, OVER_UDS);
-	over_add(crossed, our_answer_is_written_when_the_answer_and_the_end_of_the_peer_came_first, 1);
-	over_add(crossed, the_end_of_a_peer_that_said_bye_counts_as_its_answer, 1);
-	over_add(crossed, a_second_bye_request_does_not_keep_the_channel, 1);
-	over_add(crossed, an_answer_before_its_bye_does_not_keep_the_channel, 1);
+	over_sockets_add(crossed, our_answer_is_written_when_the_answer_and_the_end_of_the_peer_came_first, 1);
+	over_sockets_add(crossed, the_end_of_a_peer_that_said_bye_counts_as_its_answer, 1);
+	over_sockets_add(crossed, a_second_bye_request_does_not_keep_the_channel, 1);
+	over_sockets_add(crossed, an_answer_before_its_bye_does_not_keep_the_channel, 1);
 	tcase_add_test(crossed, what_comes_back_is_in_order_when_a_bye_lies_between);
-	over_add(unanswered, a_bye_that_nobody_answers_ends_by_its_time_out, 1);
+	over_sockets_add(unanswered, a_bye_that_nobody_answers_ends_by_its_time_out, 1);
 	tcase_add_test(unanswered, a_bye_that_cannot_be_written_ends_by_its_time_out);
-	over_add(unanswered, a_byesignal_of_the_peer_is_its_end, 1);
+	over_sockets_add(unanswered, a_byesignal_of_the_peer_is_its_end, 1);
 	tcase_add_test(unanswered, a_peer_that_reads_no_more_is_heard_to_its_end);
 	tcase_add_test(unanswered, a_channel_that_cannot_send_is_ended_by_a_byesignal);
 	tcase_add_test(unanswered, no_frame_behind_a_bye_response_is_delivered_by_a_channel_that_cannot_send);
-	over_add(unanswered, a_hello_that_the_peer_refuses_by_a_byesignal_is_answered, 1);
-	over_add(unanswered, a_hello_that_the_peer_never_answers_ends_by_the_handshake_time, 1);
-	over_add(states, a_byesignal_in_each_state_gives_one_channel_closed, STATE_NR);
-	over_add(states, a_peer_that_disconnects_in_each_state_gives_one_channel_closed, STATE_NR);
-	over_add(states, destroying_an_engine_in_each_state_leaves_nothing, STATE_NR);
-	over_add(states, destroying_a_group_in_each_state_leaves_nothing, STATE_NR);
+	over_sockets_add(unanswered, a_hello_that_the_peer_refuses_by_a_byesignal_is_answered, 1);
+	over_sockets_add(unanswered, a_hello_that_the_peer_never_answers_ends_by_the_handshake_time, 1);
+	over_sockets_add(states, a_byesignal_in_each_state_gives_one_channel_closed, STATE_NR);
+	over_sockets_add(states, a_peer_that_disconnects_in_each_state_gives_one_channel_closed, STATE_NR);
+	over_sockets_add(states, destroying_an_engine_in_each_state_leaves_nothing, STATE_NR);
+	over_sockets_add(states, destroying_a_group_in_each_state_leaves_nothing, STATE_NR);
 	over_add(states, every_link_that_a_transport_opened_is_closed_once, 1);
 	tcase_add_test(late_put, a_message_may_come_back_while_its_engine_is_destroyed);
 	return suite;

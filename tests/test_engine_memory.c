@@ -525,13 +525,13 @@ static Suite *suite_of_engine_memory(void)
 	TCase *warm = suite_case(suite, "warm", 120), *failing_case = suite_case(suite, "failing", 120);
 
 	tcase_add_test(warm, a_channel_that_waits_for_a_name_takes_less_than_a_kibibyte);
-	over_add(warm, a_warm_engine_allocates_nothing, 1);
+	over_sockets_add(warm, a_warm_engine_allocates_nothing, 1); /* inproc allocates what it connects */
 	over_add(warm, a_warm_engine_allocates_nothing_for_bodies_it_has_seen, 1);
 	over_add(failing_case, any_one_allocation_may_fail, 1);
 	over_add(failing_case, all_allocations_may_fail_from_any_one_on, 1);
 	tcase_add_test(failing_case, what_is_wrong_with_an_address_is_left_out_when_there_is_no_memory_for_it);
-	over_add(failing_case, pool_empty_is_said_as_soon_as_there_is_memory_to_say_it, 1);
-	over_add(failing_case, what_was_read_is_not_lost_when_there_is_no_memory_to_keep_it_in, 1);
+	over_sockets_add(failing_case, pool_empty_is_said_as_soon_as_there_is_memory_to_say_it, 1);
+	over_sockets_add(failing_case, what_was_read_is_not_lost_when_there_is_no_memory_to_keep_it_in, 1);
 	return suite;
 }
 

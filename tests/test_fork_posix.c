@@ -145,6 +145,42 @@ START_TEST(a_child_may_destroy_its_copy_at_any_moment)
 }
 END_TEST
 
+static int child_takes_the_name(void *context)
+{
+	const struct pair *p = context;
+	const struct tofu_transport *t = over_transport(OVER_INPROC);
+	const char *name = path_of(p->at.address);
+	struct tofu_link listener = { .handle = TOFU_NO_SOCKET }, caller = { .handle = TOFU_NO_SOCKET };
+	unsigned want = TOFU_WRITABLE;
+	struct tofu_sockaddr to;
+	size_t count;
+
+	works(t->resolve(t, name, TOFU_TO_LISTEN, 0, &to, 1, &count));
+	must(t->connect_start(t, &caller, name, &to, &want) == TOFU_CONNECT_FAILED, "the parent's listener is there");
+	works(t->listen(t, &listener, &to));
+	works(t->connect_start(t, &caller, name, &to, &want));
+	/* The copy of the parent's listener leaves this one alone. */
+	tofu_engine_destroy(p->client.engine);
+	t->close(t, &caller, TOFU_CLOSE_ORDERLY);
+	works(t->connect_start(t, &caller, name, &to, &want));
+	t->close(t, &caller, TOFU_CLOSE_ORDERLY);
+	t->close(t, &listener, TOFU_CLOSE_ORDERLY);
+	return 0;
+}
+
+START_TEST(a_child_has_none_of_the_names_of_its_parents_process)
+{
+	struct pair p;
+
+	pair_open(&p, OVER_INPROC, NULL);
+	ck_assert_int_eq(os_in_fork(child_takes_the_name, &p), 0);
+	pair_talk(&p);
+	pair_bye(&p);
+	pair_meet(&p);
+	pair_close(&p);
+}
+END_TEST
+
 /*
  * A side of an engine whose thread has begun. Before that, a child of fork() has the memory that tells the thread what to run.
  * Nothing in the child frees it, and valgrind reports a leak.
@@ -581,6 +617,7 @@ static Suite *suite_of_fork(void)
 
 	over_add(forked, in_a_child_of_fork_calls_give_not_allowed_and_the_parent_never_notices, IO_NR);
 	over_add(forked, a_child_may_destroy_its_copy_at_any_moment, IO_NR);
+	over_need(forked, a_child_has_none_of_the_names_of_its_parents_process, OVER_INPROC);
 	tcase_add_loop_test(forked, a_child_may_destroy_what_threads_of_the_parent_wait_in, 0, IO_NR);
 	tcase_add_loop_test(forked, fork_finds_an_end_while_engines_send_each_others_messages, 0, 2);
 	tcase_add_test(forked, a_thread_that_forks_has_the_next_turn_of_a_busy_engine);

@@ -747,7 +747,7 @@ START_TEST(destroying_a_group_closes_its_channels_without_notices)
 	/* Its numbers and its address went with it. */
 	ck_status(try_say(&p.client, p.server_channel, TOFU_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
 	ck_status(try_say(&p.client, p.at.channel, TOFU_BYE_SIGNAL, 0, NULL), TOFU_CHANNEL_CLOSED);
-	call_fails(&p.client, p.at.address, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	call_fails(&p.client, p.at.address, over_nobody(_i));
 	eventually(stats_of(p.client.engine).messages_out == 0);
 	pair_close(&p);
 }
@@ -1011,21 +1011,21 @@ static Suite *suite_of_group(void)
 	tcase_add_test(interrupt, an_interrupt_comes_before_messages_and_takes_none_away);
 	tcase_add_loop_test(interrupt, a_pollable_is_raised_as_long_as_an_interrupt_is_pending, 0, 2);
 	over_add(interrupt, interrupts_under_load_cost_no_message_and_none_is_missed, 1);
-	over_add(interrupt, an_interrupt_does_not_end_a_drain, 1);
+	over_sockets_add(interrupt, an_interrupt_does_not_end_a_drain, 1);
 	tcase_add_test(interrupt, an_interrupt_of_no_group_or_of_a_shell_is_refused);
 	tcase_add_test(drain, drain_of_nothing_is_done_at_once);
 	over_add(drain, what_was_drained_arrives, 1);
-	over_add(drain, what_was_drained_arrives_at_one_that_reads_later, 1);
+	over_sockets_add(drain, what_was_drained_arrives_at_one_that_reads_later, 1);
 	over_add(drain, a_drain_ends_when_the_last_message_is_written, 1);
-	over_add(drain, drain_gives_timeout_while_the_peer_does_not_read, 1);
-	over_add(drain, drain_of_a_group_does_not_wait_for_another, 1);
+	over_sockets_add(drain, drain_gives_timeout_while_the_peer_does_not_read, 1);
+	over_sockets_add(drain, drain_of_a_group_does_not_wait_for_another, 1);
 	tcase_add_test(several, groups_of_one_engine_do_not_mix);
 	tcase_add_test(several, several_engines_live_in_one_process);
 	tcase_add_test(destroy, null_arguments_give_not_allowed);
 	over_add(destroy, destroying_a_group_closes_its_channels_without_notices, 1);
 	tcase_add_test(destroy, a_receive_that_waits_in_a_group_being_destroyed_gives_shutdown_started);
 	tcase_add_test(destroy, a_receive_that_waits_in_an_engine_being_destroyed_gives_shutdown_started);
-	over_add(destroy, a_drain_that_waits_in_an_engine_being_destroyed_gives_shutdown_started, 1);
+	over_sockets_add(destroy, a_drain_that_waits_in_an_engine_being_destroyed_gives_shutdown_started, 1);
 	over_add(destroy, an_engine_is_destroyed_with_everything_in_flight, 1);
 	tcase_add_test(destroy, an_engine_with_nothing_in_it_is_created_and_destroyed_a_hundred_times);
 	tcase_add_test(destroy, a_wait_on_a_pollable_ends_when_the_engine_is_destroyed);

@@ -562,16 +562,14 @@ START_TEST(what_was_posted_behind_a_hello_that_fails_comes_back_in_order)
 	for (uint64_t i = 1; i <= 10; i++)
 		say(&side, h.channel, TOFU_REQUEST, i, "early");
 	slow_release();
-	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE,
-	                _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	msg = expect_on(&side, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE, over_nobody(_i));
 	tofu_msg_put(&msg);
 	for (uint64_t i = 1; i <= 10; i++) {
-		msg = expect_on(&side, h.channel, i, TOFU_REQUEST, TOFU_ORIGIN_ENGINE,
-		                _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+		msg = expect_on(&side, h.channel, i, TOFU_REQUEST, TOFU_ORIGIN_ENGINE, over_nobody(_i));
 		ck_assert(says(msg, "early"));
 		tofu_msg_put(&msg);
 	}
-	expect_end(&side, h.channel, h.id, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	expect_end(&side, h.channel, h.id, over_nobody(_i));
 	expect_silence(&side);
 	ck_assert_uint_eq(connections_of(engine), 0);
 	engine_down(engine);
@@ -654,7 +652,7 @@ START_TEST(a_name_of_dead_addresses_fails_once)
 	vacant_address(_i, one, sizeof one);
 	vacant_address(_i, two, sizeof two);
 	snprintf(both, sizeof both, "many|%s,%s", path_of(one), path_of(two));
-	call_fails(&side, both, _i == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND);
+	call_fails(&side, both, over_nobody(_i));
 	engine_down(engine);
 }
 END_TEST
@@ -814,7 +812,7 @@ static Suite *suite_of_handshake(void)
 	TCase *listen = suite_case(suite, "listen", 30), *connect = suite_case(suite, "connect", 30);
 	TCase *failed = suite_case(suite, "connect fails", 60), *where = suite_case(suite, "who is where", 30);
 
-	over_add(listen, listen_gives_a_welcome_response_with_the_actual_address, 1);
+	over_sockets_add(listen, listen_gives_a_welcome_response_with_the_actual_address, 1);
 	tcase_add_test(listen, listen_on_every_interface_takes_calls_on_any);
 	over_add(listen, listen_keeps_the_address_that_was_asked_for, 1);
 	tcase_add_test(listen, listen_on_an_unknown_scheme_gives_invalid_address);
@@ -836,10 +834,10 @@ static Suite *suite_of_handshake(void)
 	tcase_add_loop_test(failed, what_is_wrong_with_an_address_is_in_the_answer_and_in_the_log, 0, FAULTS_NR);
 	tcase_add_test(failed, an_answer_that_has_no_room_for_what_is_wrong_goes_without);
 	tcase_add_test(failed, connect_to_a_name_that_does_not_exist_gives_host_not_found);
-	over_add(failed, connect_to_nobody_gives_connect_failed, 1);
+	over_sockets_add(failed, connect_to_nobody_gives_connect_failed, 1);
 	over_need(failed, connect_to_a_missing_path_gives_uds_path_not_found, OVER_UDS);
 	over_add(failed, what_was_posted_behind_a_hello_that_fails_comes_back_in_order, 1);
-	over_add(failed, a_connect_that_never_ends_gives_timeout, 1);
+	over_sockets_add(failed, a_connect_that_never_ends_gives_timeout, 1);
 	tcase_add_test(failed, a_name_that_is_never_found_gives_timeout);
 	over_add(failed, every_address_of_a_name_is_tried, 1);
 	over_add(failed, a_name_of_dead_addresses_fails_once, 1);

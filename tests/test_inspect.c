@@ -305,7 +305,7 @@ static Suite *suite_of_inspect(void)
 	over_add(facts, both_ends_of_a_connection_know_each_other, 1);
 	over_add(facts, what_went_over_a_connection_is_counted, 1);
 	over_add(facts, what_the_application_has_not_put_back_is_held, 1);
-	over_add(facts, what_a_peer_does_not_read_is_queued, 1);
+	over_sockets_add(facts, what_a_peer_does_not_read_is_queued, 1);
 	over_add(facts, a_listener_says_where_it_listens, 1);
 	tcase_add_test(facts, a_channel_that_is_not_open_yet_says_so);
 	over_add(wrong, a_channel_that_has_ended_is_closed_and_one_that_never_was_is_none, 1);

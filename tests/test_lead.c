@@ -490,9 +490,9 @@ static Suite *suite_of_lead(void)
 	over_add(tc, the_environment_says_whether_the_lead_is_lent, 1);
 	over_add(tc, the_lead_is_seldom_lent_to_one_that_does_not_come_back, 1);
 	over_add(tc, an_idle_engine_makes_no_wake_ups_whoever_leads, 1);
-	over_add(tc, a_timer_that_ends_while_another_thread_leads_is_not_the_engines_threads_affair, 1);
+	over_sockets_add(tc, a_timer_that_ends_while_another_thread_leads_is_not_the_engines_threads_affair, 1);
 	tc = suite_case(suite, "others", 60);
-	over_add(tc, others_are_served_while_one_that_led_is_away, 1);
+	over_sockets_add(tc, others_are_served_while_one_that_led_is_away, 1);
 	over_add(tc, what_one_that_led_posts_before_it_is_away_is_sent, 1);
 	over_add(tc, one_that_leads_hears_what_others_post, 1);
 	over_add(tc, one_that_leads_hears_of_an_update, 1);

@@ -66,7 +66,7 @@ static void rounds_on_two_threads(int transport)
 /* Tries until the server is up; each failure is told in the same way. */
 static void client_before_server(int transport)
 {
-	const enum tofu_status nobody = transport == OVER_TCP ? TOFU_CONNECT_FAILED : TOFU_UDS_PATH_NOT_FOUND;
+	const enum tofu_status nobody = over_nobody(transport);
 	struct pair p;
 	tofu_engine *engine = engine_up(NULL);
 	char address[300];

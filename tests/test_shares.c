@@ -351,15 +351,15 @@ static Suite *suite_of_shares(void)
 	Suite *suite = suite_create("shares");
 	TCase *tc = suite_case(suite, "shares", 120);
 
-	over_add(tc, a_channel_that_is_not_answered_holds_half_of_the_pool_and_the_pool_is_not_empty, 1);
-	over_add(tc, each_message_that_is_put_back_lets_one_more_in_and_nothing_is_lost, 1);
-	over_add(tc, a_quiet_peer_is_heard_at_once_beside_1_greedy_one, 1);
-	over_add(tc, a_quiet_peer_is_heard_at_once_beside_8_greedy_ones, 1);
-	over_add(tc, a_quiet_peer_is_heard_at_once_beside_200_greedy_ones, 1);
-	over_add(tc, a_channel_beyond_its_share_reads_on_when_others_put_back, 1);
-	over_add(tc, a_channel_beyond_its_share_reads_on_when_its_messages_are_posted, 1);
-	over_add(tc, a_share_is_so_many_percent_of_what_is_free, 1);
-	over_add(tc, messages_outlive_the_channel_that_held_them, 1);
+	over_sockets_add(tc, a_channel_that_is_not_answered_holds_half_of_the_pool_and_the_pool_is_not_empty, 1);
+	over_sockets_add(tc, each_message_that_is_put_back_lets_one_more_in_and_nothing_is_lost, 1);
+	over_sockets_add(tc, a_quiet_peer_is_heard_at_once_beside_1_greedy_one, 1);
+	over_sockets_add(tc, a_quiet_peer_is_heard_at_once_beside_8_greedy_ones, 1);
+	over_sockets_add(tc, a_quiet_peer_is_heard_at_once_beside_200_greedy_ones, 1);
+	over_sockets_add(tc, a_channel_beyond_its_share_reads_on_when_others_put_back, 1);
+	over_sockets_add(tc, a_channel_beyond_its_share_reads_on_when_its_messages_are_posted, 1);
+	over_sockets_add(tc, a_share_is_so_many_percent_of_what_is_free, 1);
+	over_sockets_add(tc, messages_outlive_the_channel_that_held_them, 1);
 	tcase_add_test(tc, a_share_out_of_range_is_refused);
 	return suite;
 }

@@ -94,7 +94,7 @@ static tofu_msg *receive_through_interrupts(const struct side *side)
 	return msg;
 }
 
-/* Over both transports, as the poster may write by itself. */
+/* Over each transport, as the poster may write by itself. */
 START_TEST(handlers_in_the_middle_of_anything_harm_nothing)
 {
 	struct pair p;

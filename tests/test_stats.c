@@ -342,11 +342,11 @@ static Suite *suite_of_stats(void)
 	over_add(tc, each_frame_and_byte_is_counted_on_both_sides, 1);
 	over_add(tc, many_small_messages_share_sends_receives_and_wakeups, 1);
 	over_add(tc, channels_are_counted_in_their_state_and_all_come_back_to_none, 1);
-	over_add(tc, connection_without_hello_is_counted_as_accepted, 1);
+	over_sockets_add(tc, connection_without_hello_is_counted_as_accepted, 1);
 	tcase_add_test(tc, channel_that_waits_for_a_name_is_counted_as_resolving);
 	over_add(tc, channel_that_waits_for_its_connection_is_counted_as_connecting, 1);
 	over_add(tc, each_message_that_comes_back_is_counted, 1);
-	over_add(tc, frame_that_is_not_allowed_is_counted_as_refused_and_not_as_received, 1);
+	over_sockets_add(tc, frame_that_is_not_allowed_is_counted_as_refused_and_not_as_received, 1);
 	tcase_add_test(tc, pool_counts_hits_misses_and_what_is_out);
 	over_add(tc, after_talk_and_after_the_end_no_message_is_out, 1);
 	over_add(tc, what_a_destroyed_group_held_is_not_out_any_more, 1);

@@ -2,12 +2,13 @@
 
 /*
  * What every transport does, at the level of its operations: each case is written once and runs for TCP over IPv4, TCP
- * over IPv6 and Unix sockets (_i picks). Where the system lacks one of them, its cases pass without looking.
+ * over IPv6, Unix sockets and within the process (_i picks). Where the system lacks one of them, its cases pass without looking.
  */
 
 #include <stdlib.h>
 #include <string.h>
 
+#include <tofu/inproc.h>
 #include <tofu/tcp.h>
 #include <tofu/tofu.h>
 #include <tofu/unix.h>
@@ -16,16 +17,20 @@
 #include "lib/os.h"
 #include "lib/system.h"
 
-enum { KINDS = 3 };
+enum { TCP4, TCP6, UDS, INPROC, KINDS };
 
 static const struct kind {
 	const struct tofu_transport *(*get)(void);
 	const char *listen;      /* an address of its own choice */
 	enum tofu_status nobody; /* what a connect to a closed listener's address gives */
+	const char *scheme;
+	const char *caller; /* how the connecting end's address begins */
+	unsigned room;      /* what a full buffer waits for */
 } kinds[KINDS] = {
-	{ tofu_tcp, "127.0.0.1|0", TOFU_CONNECT_FAILED },
-	{ tofu_tcp, "::1|0", TOFU_CONNECT_FAILED },
-	{ tofu_unix, "", TOFU_UDS_PATH_NOT_FOUND },
+	[TCP4] = { tofu_tcp, "127.0.0.1|0", TOFU_CONNECT_FAILED, "tcp", "tcp|127.0.0.1|", TOFU_WRITABLE },
+	[TCP6] = { tofu_tcp, "::1|0", TOFU_CONNECT_FAILED, "tcp", "tcp|::1|", TOFU_WRITABLE },
+	[UDS] = { tofu_unix, "", TOFU_UDS_PATH_NOT_FOUND, "uds", "uds|", TOFU_WRITABLE },
+	[INPROC] = { tofu_inproc, "", TOFU_CONNECT_FAILED, "inproc", "inproc|", TOFU_READABLE },
 };
 
 /* A listener, and the two ends of a connection. Zeroed: none. */
@@ -73,7 +78,7 @@ static bool start_listening(struct ends *e, int kind)
 	st = t->resolve(t, full[0] != '\0' ? full : kinds[kind].listen, TOFU_TO_LISTEN, 0, &at, 1, &count);
 	if (st == TOFU_OK)
 		st = listen_at(t, &e->listener, &at);
-	if (kind > 0 && (st == TOFU_NOT_SUPPORTED || (kind == 1 && st == TOFU_LISTEN_FAILED)))
+	if (kind != TCP4 && (st == TOFU_NOT_SUPPORTED || (kind == TCP6 && st == TOFU_LISTEN_FAILED)))
 		return false;
 	ck_status(st, TOFU_OK);
 	ck_status(t->local_address(t, &e->listener, e->text, sizeof e->text), TOFU_OK);
@@ -200,7 +205,7 @@ START_TEST(a_transport_has_every_operation)
 	const struct tofu_transport *t = kinds[_i].get();
 
 	ck_assert_uint_eq(t->abi, TOFU_TRANSPORT_ABI);
-	ck_assert_str_eq(t->scheme, _i == 2 ? "uds" : "tcp");
+	ck_assert_str_eq(t->scheme, kinds[_i].scheme);
 	ck_assert(t->resolve != NULL && t->listen != NULL && t->accept != NULL && t->connect_start != NULL);
 	ck_assert(t->connect_finish != NULL && t->send != NULL && t->receive != NULL && t->shutdown != NULL);
 	ck_assert(t->close != NULL && t->local_address != NULL && t->peer_address != NULL);
@@ -246,6 +251,8 @@ static const struct form {
 	{ tofu_unix, "x.sock",            TOFU_OK,              TOFU_OK },
 	{ tofu_unix, "with|bar and space", TOFU_OK,             TOFU_OK },
 	{ tofu_unix, "",                  TOFU_INVALID_ADDRESS, TOFU_INVALID_ADDRESS }, /* not completed */
+	{ tofu_inproc, "with|bar and space", TOFU_OK,           TOFU_OK },
+	{ tofu_inproc, "",                TOFU_INVALID_ADDRESS, TOFU_INVALID_ADDRESS },
 	/* clang-format on */
 };
 
@@ -313,8 +320,10 @@ START_TEST(connect_and_accept_meet)
 	if (!connect_ends(&e, _i))
 		return;
 	ck_assert_int_ne(e.client.handle, e.server.handle);
-	ck_assert_ptr_null(e.client.state);
-	ck_assert_ptr_null(e.server.state);
+	if (_i != INPROC) {
+		ck_assert_ptr_null(e.client.state);
+		ck_assert_ptr_null(e.server.state);
+	}
 	ck_status(e.t->accept(e.t, &e.listener, &(struct tofu_link){ 0 }), TOFU_WOULD_BLOCK);
 	end(&e);
 }
@@ -443,8 +452,8 @@ START_TEST(send_into_a_full_buffer_would_block_and_no_byte_is_lost)
 		sent += done;
 	}
 	ck_status(st, TOFU_WOULD_BLOCK);
-	ck_assert_uint_eq(want, TOFU_WRITABLE);
-	ck_assert(!test_ready(e.client.handle, TOFU_WRITABLE));
+	ck_assert_uint_eq(want, kinds[_i].room);
+	ck_assert(!test_ready(e.client.handle, want));
 	while (got < sent) {
 		size_t part = sent - got < sizeof back ? sent - got : sizeof back;
 
@@ -454,7 +463,7 @@ START_TEST(send_into_a_full_buffer_would_block_and_no_byte_is_lost)
 				ck_abort_msg("byte %zu is wrong", got + i);
 		got += part;
 	}
-	ck_assert(test_wait(e.client.handle, TOFU_WRITABLE));
+	ck_assert(test_wait(e.client.handle, want));
 	send_all(&e, &e.client, "on", 2);
 	expect_bytes(&e, &e.server, "on");
 	end(&e);
@@ -569,10 +578,9 @@ START_TEST(the_accepting_end_knows_the_connecting_one)
 	ck_status(e.t->local_address(e.t, &e.client, client, sizeof client), TOFU_OK);
 	ck_status(e.t->peer_address(e.t, &e.server, server, sizeof server), TOFU_OK);
 	ck_assert_str_eq(client, server);
-	if (_i == 2)
-		ck_assert_str_eq(client, "uds|");
-	else
-		ck_assert_int_eq(strncmp(client, _i == 0 ? "tcp|127.0.0.1|" : "tcp|::1|", _i == 0 ? 14 : 8), 0);
+	ck_assert_int_eq(strncmp(client, kinds[_i].caller, strlen(kinds[_i].caller)), 0);
+	if (_i == UDS || _i == INPROC)
+		ck_assert_str_eq(client, kinds[_i].caller);
 	end(&e);
 }
 END_TEST
@@ -621,7 +629,8 @@ START_TEST(every_state_can_be_closed_in_every_way_and_nothing_stays_open)
 		e.t->close(e.t, &e.server, ways[i]);
 		e.t->close(e.t, &e.listener, ways[i]);
 		e.t->close(e.t, &e.client, ways[i]);
-		if (_i == 2 && ways[i] == TOFU_CLOSE_FORGET) { /* the file is still there: take it over to remove it */
+		if (_i == UDS &&
+		    ways[i] == TOFU_CLOSE_FORGET) { /* the file is still there: take it over to remove it */
 			ck_status(listen_at(e.t, &e.listener, &at), TOFU_OK);
 			e.t->close(e.t, &e.listener, TOFU_CLOSE_ORDERLY);
 		}

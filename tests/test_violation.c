@@ -431,17 +431,17 @@ static Suite *suite_of_violation(void)
 	TCase *wrong = suite_case(suite, "wrong", 60), *strange = suite_case(suite, "strange, but right", 30);
 	TCase *silent = suite_case(suite, "silent", 30);
 
-	over_add(wrong, a_wrong_frame_ends_its_channel_and_no_other, WRONG_FRAMES);
-	over_add(wrong, a_wrong_first_frame_never_reaches_the_application, WRONG_FIRSTS);
-	over_add(wrong, a_wrong_answer_ends_the_callers_channel, WRONG_ANSWERS);
-	over_add(wrong, a_violation_gives_back_what_was_not_sent, 1);
-	over_add(wrong, no_frame_after_a_bye_response_is_delivered, 1);
-	over_add(wrong, noise_is_refused, 1);
-	over_add(strange, frames_in_pieces_of_any_size_are_put_together, 1);
-	over_add(strange, malformed_text_headers_are_delivered, 1);
-	over_add(silent, a_caller_that_says_nothing_is_closed, 1);
-	over_add(silent, a_caller_that_does_not_end_its_hello_is_closed, 1);
-	over_add(silent, one_that_has_said_hello_may_be_silent_for_long, 1);
+	over_sockets_add(wrong, a_wrong_frame_ends_its_channel_and_no_other, WRONG_FRAMES);
+	over_sockets_add(wrong, a_wrong_first_frame_never_reaches_the_application, WRONG_FIRSTS);
+	over_sockets_add(wrong, a_wrong_answer_ends_the_callers_channel, WRONG_ANSWERS);
+	over_sockets_add(wrong, a_violation_gives_back_what_was_not_sent, 1);
+	over_sockets_add(wrong, no_frame_after_a_bye_response_is_delivered, 1);
+	over_sockets_add(wrong, noise_is_refused, 1);
+	over_sockets_add(strange, frames_in_pieces_of_any_size_are_put_together, 1);
+	over_sockets_add(strange, malformed_text_headers_are_delivered, 1);
+	over_sockets_add(silent, a_caller_that_says_nothing_is_closed, 1);
+	over_sockets_add(silent, a_caller_that_does_not_end_its_hello_is_closed, 1);
+	over_sockets_add(silent, one_that_has_said_hello_may_be_silent_for_long, 1);
 	over_add(silent, an_idle_connection_is_closed_after_its_time, 1);
 	over_add(silent, a_connection_in_use_is_not_idle, 1);
 	return suite;

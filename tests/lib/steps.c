@@ -12,29 +12,68 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <tofu/inproc.h>
 #include <tofu/tcp.h>
 #include <tofu/unix.h>
 
 #include "raw.h"
 
+static bool always(void)
+{
+	return true;
+}
+
+static bool has_inproc(void)
+{
+	const struct tofu_transport *t = tofu_inproc();
+	struct tofu_link probe = { .handle = TOFU_NO_SOCKET };
+	struct tofu_sockaddr at;
+	enum tofu_status st;
+	size_t count;
+
+	works(t->resolve(t, "is it here?", TOFU_TO_LISTEN, 0, &at, 1, &count));
+	st = t->listen(t, &probe, &at);
+	if (st == TOFU_OK)
+		t->close(t, &probe, TOFU_CLOSE_ORDERLY);
+	return st == TOFU_OK;
+}
+
+static const struct {
+	const char *scheme;
+	const char *anywhere;
+	const struct tofu_transport *(*table)(void);
+	bool (*here)(void);
+	bool has_sockets; /* that a plain one may be the other end of */
+	enum tofu_status nobody;
+} overs[OVER_NR] = {
+	[OVER_TCP] = { "tcp", "tcp|127.0.0.1|0", tofu_tcp, always, true, TOFU_CONNECT_FAILED },
+	[OVER_UDS] = { "uds", "uds|", tofu_unix, os_has_unix_sockets, true, TOFU_UDS_PATH_NOT_FOUND },
+	[OVER_INPROC] = { "inproc", "inproc|", tofu_inproc, has_inproc, false, TOFU_CONNECT_FAILED },
+};
+
 const char *over_scheme(int transport)
 {
-	return transport == OVER_TCP ? "tcp" : "uds";
+	return overs[transport].scheme;
 }
 
 const char *over_anywhere(int transport)
 {
-	return transport == OVER_TCP ? "tcp|127.0.0.1|0" : "uds|";
+	return overs[transport].anywhere;
 }
 
 const struct tofu_transport *over_transport(int transport)
 {
-	return transport == OVER_TCP ? tofu_tcp() : tofu_unix();
+	return overs[transport].table();
+}
+
+enum tofu_status over_nobody(int transport)
+{
+	return overs[transport].nobody;
 }
 
 bool over_here(int transport)
 {
-	return transport == OVER_TCP || os_has_unix_sockets();
+	return overs[transport].here();
 }
 
 int over_some(int i)
@@ -49,7 +88,7 @@ static const char *why_not_over(int transport)
 
 	if (only != NULL && *only != '\0' && strcmp(only, over_scheme(transport)) != 0)
 		return "TOFU_TEST_OVER names another";
-	return over_here(transport) ? NULL : "this system has no such sockets";
+	return over_here(transport) ? NULL : "this system has no such transport";
 }
 
 static bool say_if_skipped(const TTest *test, int transport, int times)
@@ -61,15 +100,26 @@ static bool say_if_skipped(const TTest *test, int transport, int times)
 	return why != NULL;
 }
 
-void over_add(TCase *tc, const TTest *test, int times)
+static void add_over(TCase *tc, const TTest *test, int times, bool sockets_only)
 {
 	bool without[OVER_NR];
 
 	for (int transport = 0; transport < OVER_NR; transport++)
-		without[transport] = say_if_skipped(test, transport, times);
+		without[transport] =
+			(sockets_only && !overs[transport].has_sockets) || say_if_skipped(test, transport, times);
 	for (int i = 0; i < times * OVER_NR; i++)
 		if (!without[i % OVER_NR])
 			tcase_add_loop_test(tc, test, i, i + 1);
+}
+
+void over_add(TCase *tc, const TTest *test, int times)
+{
+	add_over(tc, test, times, false);
+}
+
+void over_sockets_add(TCase *tc, const TTest *test, int times)
+{
+	add_over(tc, test, times, true);
 }
 
 void over_need(TCase *tc, const TTest *test, int transport)
@@ -710,7 +760,7 @@ void vacant_address(int transport, char *out, size_t capacity)
 		return;
 	}
 	os_fresh_path(path, sizeof path);
-	snprintf(out, capacity, "uds|%s", path);
+	snprintf(out, capacity, "%s|%s", over_scheme(transport), path);
 }
 
 void pair_meet(struct pair *p)

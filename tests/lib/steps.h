@@ -44,7 +44,7 @@ void works_at(const char *file, int line, const char *call, enum tofu_status st)
 	} while (0)
 
 /* The transports that a case loops over. */
-enum { OVER_TCP, OVER_UDS, OVER_NR };
+enum { OVER_TCP, OVER_UDS, OVER_INPROC, OVER_NR };
 
 /** Has this system got it? */
 bool over_here(int transport);
@@ -52,9 +52,11 @@ bool over_here(int transport);
 int over_some(int i);
 /**
  * Add a loop of so many times each transport: it is _i % OVER_NR. What cannot be had here is skipped, and what is not over the
- * one that TOFU_TEST_OVER names, tcp or uds; that is printed.
+ * one that TOFU_TEST_OVER names by its scheme; that is printed.
  */
 void over_add(TCase *tc, const TTest *test, int times);
+/** As over_add(), for a test that has a peer on a plain socket, or uses sockets itself: the others are passed over. */
+void over_sockets_add(TCase *tc, const TTest *test, int times);
 /** Add a test that needs that transport, likewise. */
 void over_need(TCase *tc, const TTest *test, int transport);
 
@@ -62,6 +64,8 @@ const char *over_scheme(int transport);
 /** An address to listen on where the system picks the rest. */
 const char *over_anywhere(int transport);
 const struct tofu_transport *over_transport(int transport);
+/** What a call gives where nobody has ever listened. */
+enum tofu_status over_nobody(int transport);
 
 /** Has this host an IPv6 address? If not, that is printed. */
 bool ipv6_here(void);
@@ -99,7 +103,7 @@ struct side {
 
 /** Default options, but for a pool of that many messages. */
 struct tofu_options options_with_pool(uint32_t messages);
-/** tofu_init() and an engine with both transports. */
+/** tofu_init() and an engine with all transports. */
 tofu_engine *engine_up(const struct tofu_options *or_null);
 /** The engine, what side_in() made in it, then tofu_deinit(). NULL is fine. */
 void engine_down(tofu_engine *engine);
@@ -244,7 +248,7 @@ void pair_between(struct pair *p, int transport, struct side server, struct side
 
 struct echo {
 	struct side side;
-	struct listening at[OVER_NR]; /* it listens on both */
+	struct listening at[OVER_NR]; /* it listens on all */
 	struct tofu_thread thread;
 	uint64_t answered; /* valid once stopped */
 	uint64_t unexpected;
