@@ -115,7 +115,7 @@ class CommandLine(Case):
                      ("latency", "--transport", "pigeon"), ("latency", "--poller", "stare"), ("latency", "--io", "nobody"),
                      ("latency", "--nonsense"),
                      ("latency", "--to", "uds|x", "--in-process"), ("latency", "--to", "uds|x", "--transport", "tcp"),
-                     ("--serve", "uds|", "uds|"), ("--serve", "-n", "3")):
+                     ("--serve", "uds|", "uds|"), ("--serve", "-n", "3"), ("--serve", "--transport", "inproc")):
             with self.subTest(args=args):
                 r = run(*args)
                 self.assertEqual((r.returncode, r.stdout), (2, ""))
@@ -142,7 +142,7 @@ class CommandLine(Case):
 
 class InOneProcess(Case):
     def test_throughput(self):
-        for transport in transports(self):
+        for transport in transports(self, "inproc"):
             for size in (0, 7, 8, 64, 3000, 65535):
                 with self.subTest(transport=transport, size=size):
                     r = self.measure("throughput", "--transport", transport, "-s", size, "-n", 3000)
@@ -160,7 +160,7 @@ class InOneProcess(Case):
         self.assertLess(r["receives_per_message"], 0.5 if FOREIGN else 1 if slow else 0.2)
 
     def test_throughput_of_channels_and_threads(self):
-        for transport in transports(self):
+        for transport in transports(self, "inproc"):
             for kind in ((), ("--echo",), ("--batch", 64), ("--share",), ("--share", "-s", 60000)):
                 for channels, threads in ((5, 1), (4, 2), (7, 3)):
                     with self.subTest(transport=transport, kind=kind, channels=channels, threads=threads):
@@ -178,7 +178,7 @@ class InOneProcess(Case):
             self.assert_times(r)
 
     def test_latency(self):
-        for transport in transports(self):
+        for transport in transports(self, "inproc"):
             r = self.measure("latency", "--transport", transport, "-n", 500, "--warmup", 10)
             self.assert_times(r)
             self.assertAlmostEqual(r["sends_per_message"], 1, delta=0.1)
@@ -191,13 +191,13 @@ class InOneProcess(Case):
         self.assertEqual((r.returncode, r.stderr, json.loads(r.stdout)["messages_per_s"]), (0, "", 0))
 
     def test_churn(self):
-        for transport in transports(self):
+        for transport in transports(self, "inproc"):
             r = self.measure("churn", "--transport", transport, "-n", 50, "-c", 4, "--threads", 2)
             self.assertEqual((r["count"], r["channels"]), (50, 4))
             self.assert_times(r)
 
     def test_connections(self):
-        for transport in transports(self):
+        for transport in transports(self, "inproc"):
             r = self.measure("connections", "--transport", transport, "-c", 300, "-n", 2000 if TICK else 200)
             self.assert_times(r)
             self.assertGreater(r["resident_bytes_per_connection"], 0)

@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 
+#include <tofu/inproc.h>
 #include <tofu/tcp.h>
 #include <tofu/unix.h>
 
@@ -26,6 +27,7 @@ bool tofu_end_open(struct tofu_end *end, const struct tofu_options *options)
 	return done(tofu_engine_create(options, &end->engine), "cannot create an engine") &&
 	       done(tofu_engine_register(end->engine, tofu_tcp()), "cannot register tcp") &&
 	       done(tofu_engine_register(end->engine, tofu_unix()), "cannot register uds") &&
+	       done(tofu_engine_register(end->engine, tofu_inproc()), "cannot register inproc") &&
 	       done(tofu_group_create(end->engine, &end->group), "cannot create a group");
 }
 

@@ -36,7 +36,7 @@ enum { PERF_RIGHT = 0, PERF_FAILED = 1, PERF_USAGE = 2 };
 
 enum perf_work { PERF_THROUGHPUT, PERF_LATENCY, PERF_CONNECTIONS, PERF_CHURN, PERF_WORKS };
 
-enum perf_transport { PERF_TCP, PERF_UDS };
+enum perf_transport { PERF_TCP, PERF_UDS, PERF_INPROC };
 
 /** What the command line asks for. */
 struct perf_options {
@@ -62,6 +62,8 @@ struct perf_options {
 /** The word of the command line. */
 const char *tofu_perf_work_name(enum perf_work work);
 const char *tofu_perf_transport_name(enum perf_transport transport);
+/** What a server of that transport listens on. */
+const char *tofu_perf_anywhere(enum perf_transport transport);
 
 /* --- what the two sides tell each other (perf_numbers.c) --- */
 

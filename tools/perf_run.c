@@ -121,11 +121,9 @@ static bool work(struct perf_client *c, struct perf_result *out)
 
 static bool start_server(struct run *r)
 {
-	const char *here = r->options->transport == PERF_TCP ? "tcp|127.0.0.1|0" : "uds|";
-
 	if (r->options->to != NULL)
 		return true;
-	if (!tofu_perf_server_open(&r->server, r->options, here))
+	if (!tofu_perf_server_open(&r->server, r->options, tofu_perf_anywhere(r->options->transport)))
 		return false;
 	r->server_thread = tofu_host_thread_start(tofu_perf_server_run, &r->server);
 	if (r->server_thread == NULL)

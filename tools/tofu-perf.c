@@ -26,7 +26,7 @@ static const char help[] =
 	"  connections  what connections cost that are only there\n"
 	"  churn        connect, hello, a round trip, bye, again and again\n"
 	"\n"
-	"      --transport NAME     tcp or uds (tcp)\n"
+	"      --transport NAME     tcp, uds or, within one process, inproc (tcp)\n"
 	"  -s, --size BYTES         in a body, 0 to 65535 (64)\n"
 	"  -n, --count COUNT        messages, round trips or lives on each channel\n"
 	"      --warmup COUNT       the same beforehand, not counted\n"
@@ -50,7 +50,8 @@ static const char help[] =
 	"tcp|127.0.0.1|0 (any free port), or uds| (a new file), unless it is told otherwise.\n";
 
 static const char *const works[PERF_WORKS] = { "throughput", "latency", "connections", "churn" };
-static const char *const transports[] = { "tcp", "uds" };
+static const char *const transports[] = { "tcp", "uds", "inproc" };
+static const char *const anywhere[] = { "tcp|127.0.0.1|0", "uds|", "inproc|" };
 
 const char *tofu_perf_work_name(enum perf_work work)
 {
@@ -60,6 +61,11 @@ const char *tofu_perf_work_name(enum perf_work work)
 const char *tofu_perf_transport_name(enum perf_transport transport)
 {
 	return transports[transport];
+}
+
+const char *tofu_perf_anywhere(enum perf_transport transport)
+{
+	return anywhere[transport];
 }
 
 /* Those above 'z' have no short form. */
@@ -112,7 +118,8 @@ static bool take_transport(const char *text, enum perf_transport *out)
 	size_t at;
 	bool right = tofu_args_word("transport", text, transports, sizeof transports / sizeof *transports, &at);
 
-	*out = at == PERF_UDS ? PERF_UDS : PERF_TCP;
+	if (right)
+		*out = (enum perf_transport)at;
 	return right;
 }
 
@@ -229,13 +236,15 @@ static int measure(struct asked *a, int rest, char **words)
 
 static int serve(struct asked *a, int rest, char **words)
 {
-	const char *address = a->options.transport == PERF_UDS ? "uds|" : "tcp|127.0.0.1|0";
-
+	if (a->options.transport == PERF_INPROC) {
+		tofu_say_wrong(TOFU_OK, "--serve: over inproc nobody else can call");
+		return refuse();
+	}
 	if (rest > 1) {
 		tofu_say_wrong(TOFU_OK, "'%s' is one address too many", words[1]);
 		return refuse();
 	}
-	return tofu_perf_serve(&a->options, rest == 1 ? words[0] : address);
+	return tofu_perf_serve(&a->options, rest == 1 ? words[0] : tofu_perf_anywhere(a->options.transport));
 }
 
 static bool takes_when_serving(int option)

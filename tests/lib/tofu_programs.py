@@ -135,7 +135,7 @@ def why_not_over(transport):
     only = os.environ.get("TOFU_TEST_OVER")
     if only and only != transport:
         return "TOFU_TEST_OVER names another"
-    return NO_UNIX if transport == "uds" else None
+    return {"uds": NO_UNIX, "inproc": "Windows has no such transport" if FOREIGN else None}.get(transport)
 
 
 def over(transport):
@@ -144,9 +144,9 @@ def over(transport):
     return unittest.skipIf(why_not is not None, why_not)
 
 
-def transports(case):
+def transports(case, *within_one_process):
     """The names of those that there are; what a test leaves out is said."""
-    for transport in "tcp", "uds":
+    for transport in "tcp", "uds", *within_one_process:
         why_not = why_not_over(transport)
         if why_not is None:
             yield transport
