@@ -432,9 +432,9 @@ static Suite *suite_of_log(void)
 	tcase_add_test(engine, what_is_logged_in_the_last_turn_is_told);
 	tcase_add_test(engine, the_application_is_told_on_the_engines_thread_and_under_no_lock);
 	tcase_add_test(engine, of_a_flood_every_line_is_told_or_counted);
-	over_add(connections, both_ends_of_a_connection_are_told_with_their_addresses, 1);
-	over_add(connections, why_a_connection_ended_is_told, ENDS);
-	over_add(connections, a_caller_that_says_no_hello_is_not_told_as_a_connection, 1);
+	over_sockets_add(connections, both_ends_of_a_connection_are_told_with_their_addresses, 1);
+	over_sockets_add(connections, why_a_connection_ended_is_told, ENDS);
+	over_sockets_add(connections, a_caller_that_says_no_hello_is_not_told_as_a_connection, 1);
 	tcase_add_loop_test(connections, only_an_engine_with_a_log_asks_for_the_addresses_of_peers, 0, 2);
 	return suite;
 }

@@ -282,12 +282,12 @@ static Suite *suite_of_silence(void)
 	TCase *gone = suite_case(suite, "gone", 60), *here = suite_case(suite, "here", 60);
 	TCase *healthy = suite_case(suite, "healthy", getenv("TOFU_TEST_WHOLE") != NULL ? 240 : 30);
 
-	over_add(gone, a_peer_that_takes_all_and_says_nothing_is_given_up, pollers_count);
-	over_add(gone, a_peer_that_says_nothing_after_its_hello_is_given_up, pollers_count);
-	over_add(gone, of_both_times_the_one_that_is_over_first_counts, ENDS);
-	over_add(here, a_peer_that_says_something_in_time_lives_on, pollers_count);
-	over_add(here, what_we_send_keeps_a_connection_from_being_idle_and_no_more, pollers_count);
-	over_add(here, a_peer_that_we_do_not_read_is_not_judged, pollers_count);
+	over_sockets_add(gone, a_peer_that_takes_all_and_says_nothing_is_given_up, pollers_count);
+	over_sockets_add(gone, a_peer_that_says_nothing_after_its_hello_is_given_up, pollers_count);
+	over_sockets_add(gone, of_both_times_the_one_that_is_over_first_counts, ENDS);
+	over_sockets_add(here, a_peer_that_says_something_in_time_lives_on, pollers_count);
+	over_sockets_add(here, what_we_send_keeps_a_connection_from_being_idle_and_no_more, pollers_count);
+	over_sockets_add(here, a_peer_that_we_do_not_read_is_not_judged, pollers_count);
 	over_add(healthy, a_silent_connection_lives_on_and_wakes_nobody, 1);
 	return suite;
 }

@@ -234,11 +234,11 @@ static Suite *suite_of_silence(void)
 	Suite *suite = suite_create("silence_posix");
 	TCase *given_up = suite_case(suite, "given up", 30), *goes_on = suite_case(suite, "goes on", 30);
 
-	over_add(given_up, a_hello_to_a_stopped_process_is_answered_with_timeout, 1);
-	over_add(given_up, a_bye_to_a_stopped_process_ends_with_timeout, 1);
-	over_add(given_up, a_stopped_process_is_given_up_when_nothing_was_received_for_so_long, 1);
-	over_add(goes_on, without_a_time_a_stopped_process_loses_nothing, 1);
-	over_add(goes_on, a_process_that_was_stopped_does_not_give_up_those_who_spoke, 1);
+	over_sockets_add(given_up, a_hello_to_a_stopped_process_is_answered_with_timeout, 1);
+	over_sockets_add(given_up, a_bye_to_a_stopped_process_ends_with_timeout, 1);
+	over_sockets_add(given_up, a_stopped_process_is_given_up_when_nothing_was_received_for_so_long, 1);
+	over_sockets_add(goes_on, without_a_time_a_stopped_process_loses_nothing, 1);
+	over_sockets_add(goes_on, a_process_that_was_stopped_does_not_give_up_those_who_spoke, 1);
 	return suite;
 }
 
