@@ -501,17 +501,17 @@ static Suite *suite_of_inherited(void)
 	TCase *wrong = suite_case(suite, "wrong", 30), *activated = suite_case(suite, "activated", 30);
 	TCase *names = suite_case(suite, "names", 30);
 
-	over_add(listeners, a_listener_that_is_handed_over_is_used_and_stays, 1);
-	over_add(listeners, nothing_is_left_open_but_the_original, 1);
-	over_add(connections, a_connection_that_is_there_is_called_and_accepted_once, 1);
-	over_add(connections, a_connection_ends_with_its_channel_though_the_original_is_open, 1);
-	over_add(connections, a_connection_that_nobody_took_ends_with_its_listener, 2);
-	over_add(wrong, a_descriptor_that_is_no_such_socket_is_no_address, 1);
-	over_add(wrong, a_listener_is_not_called_by_its_number, 1);
-	over_add(wrong, what_is_neither_a_number_nor_a_known_name_is_no_address, 1);
-	over_add(wrong, at_the_descriptor_limit_it_is_the_limit_that_is_told, 1);
-	over_add(activated, an_activated_service_answers_by_the_name_of_its_socket, 1);
-	over_add(activated, a_service_of_inetd_answers_on_its_standard_input, 1);
+	over_sockets_add(listeners, a_listener_that_is_handed_over_is_used_and_stays, 1);
+	over_sockets_add(listeners, nothing_is_left_open_but_the_original, 1);
+	over_sockets_add(connections, a_connection_that_is_there_is_called_and_accepted_once, 1);
+	over_sockets_add(connections, a_connection_ends_with_its_channel_though_the_original_is_open, 1);
+	over_sockets_add(connections, a_connection_that_nobody_took_ends_with_its_listener, 2);
+	over_sockets_add(wrong, a_descriptor_that_is_no_such_socket_is_no_address, 1);
+	over_sockets_add(wrong, a_listener_is_not_called_by_its_number, 1);
+	over_sockets_add(wrong, what_is_neither_a_number_nor_a_known_name_is_no_address, 1);
+	over_sockets_add(wrong, at_the_descriptor_limit_it_is_the_limit_that_is_told, 1);
+	over_sockets_add(activated, an_activated_service_answers_by_the_name_of_its_socket, 1);
+	over_sockets_add(activated, a_service_of_inetd_answers_on_its_standard_input, 1);
 	tcase_add_test(names, names_are_those_of_this_process_and_of_whole_words);
 	return suite;
 }
