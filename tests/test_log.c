@@ -419,6 +419,92 @@ START_TEST(only_an_engine_with_a_log_asks_for_the_addresses_of_peers)
 }
 END_TEST
 
+/* TCP that fails after it has connected, or when it is to receive, and says why. */
+static atomic_intptr_t failed_handle;
+
+static enum tofu_status fails_after_connect(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
+{
+	enum tofu_status status = tofu_tcp()->connect_finish(tofu_tcp(), link, want);
+
+	atomic_store(&failed_handle, link->handle);
+	return status == TOFU_OK ? TOFU_PERMISSION_DENIED : status;
+}
+
+static enum tofu_status fails_to_receive(const struct tofu_transport *t, struct tofu_link *link,
+                                         const struct tofu_iov *iov, size_t count, size_t *done, unsigned *want)
+{
+	atomic_store(&failed_handle, link->handle);
+	return TOFU_RECV_FAILED;
+}
+
+static const char *explain(const struct tofu_transport *t, const struct tofu_link *link)
+{
+	return link->handle == atomic_load(&failed_handle) ? "that is how it is" : NULL;
+}
+
+static struct tofu_transport wordy_transport(void)
+{
+	struct tofu_transport wordy = *tofu_tcp();
+
+	wordy.scheme = "wordy";
+	wordy.explain = explain;
+	return wordy;
+}
+
+/* Once, in a line that says where. */
+static void expect_explained(const char *where)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < told.lines; i++) {
+		if (strstr(told.text[i], ": that is how it is") == NULL)
+			continue;
+		count++;
+		ck_assert_int_eq(told.level[i], TOFU_LOG_WARNING);
+		ck_assert_msg(strstr(told.text[i], where) != NULL, "%s", told.text[i]);
+	}
+	ck_assert_uint_eq(count, 1);
+}
+
+START_TEST(why_a_connection_failed_is_told_when_its_link_ends)
+{
+	struct tofu_transport wordy = wordy_transport();
+	tofu_engine *engine = logging_engine(note, NULL);
+	struct side server = side_in(engine), client = side_in(engine);
+	struct listening at;
+	char address[128];
+
+	wordy.connect_finish = fails_after_connect;
+	works(tofu_engine_register(engine, &wordy));
+	listen_at(&server, "tcp|127.0.0.1|0", &at);
+	(void)snprintf(address, sizeof address, "wordy|%s", path_of(at.address));
+	call_fails(&client, address, TOFU_PERMISSION_DENIED);
+	engine_down(engine);
+	expect_explained("connecting");
+}
+END_TEST
+
+START_TEST(why_receiving_failed_is_told_when_the_link_ends)
+{
+	struct tofu_transport wordy = wordy_transport();
+	tofu_engine *engine = logging_engine(note, NULL);
+	struct side server = side_in(engine);
+	struct listening at;
+	struct raw peer;
+
+	wordy.receive = fails_to_receive;
+	works(tofu_engine_register(engine, &wordy));
+	listen_at(&server, "wordy|127.0.0.1|0", &at);
+	raw_call(&peer, at.address);
+	raw_hello(&peer, 1);
+	must(os_read_to_end(peer.socket, PATIENCE_NS) != OS_NOT_THE_END, "the connection is still there");
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	side_down(&server);
+	engine_down(engine);
+	expect_explained("accepted");
+}
+END_TEST
+
 static Suite *suite_of_log(void)
 {
 	Suite *suite = suite_create("log");
@@ -436,6 +522,8 @@ static Suite *suite_of_log(void)
 	over_sockets_add(connections, why_a_connection_ended_is_told, ENDS);
 	over_sockets_add(connections, a_caller_that_says_no_hello_is_not_told_as_a_connection, 1);
 	tcase_add_loop_test(connections, only_an_engine_with_a_log_asks_for_the_addresses_of_peers, 0, 2);
+	tcase_add_test(engine, why_a_connection_failed_is_told_when_its_link_ends);
+	tcase_add_test(engine, why_receiving_failed_is_told_when_the_link_ends);
 	return suite;
 }
 

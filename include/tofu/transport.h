@@ -94,8 +94,8 @@ struct tofu_link {
  *
  * The library that this is in has to stay loaded until the process ends, for a resolve that is under way may outlive the engine:
  * on Windows tofu_engine_register() sees to it, elsewhere link it with -z nodelete.
- * config, hold, release, peer_address, listen_all, acknowledge, complete, look, url, peer_key and identify may be NULL; the others are
- * required.
+ * config, hold, release, peer_address, listen_all, acknowledge, complete, look, url, peer_key, identify and explain may be NULL; the
+ * others are required.
  * New operations are added at the end, with a new TOFU_TRANSPORT_ABI.
  */
 struct tofu_transport {
@@ -220,6 +220,12 @@ struct tofu_transport {
 
 	/** Who the peer is. *out comes in with nothing known. NULL: the transport cannot tell. */
 	void (*identify)(const struct tofu_transport *t, const struct tofu_link *link, struct tofu_identity *out);
+
+	/**
+	 * Why an operation of this link has failed, for people: a short text that stays valid until the link is closed; the engine
+	 * logs it when the link ends. NULL: nothing has failed, or its status says all. May be NULL: statuses always say all.
+	 */
+	const char *(*explain)(const struct tofu_transport *t, const struct tofu_link *link);
 };
 
 /**

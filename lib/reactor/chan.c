@@ -483,14 +483,18 @@ static void forget_peer(struct tofu_chan *c)
 	c->peer_text = NULL;
 }
 
+static void peer_of(const struct tofu_transport *t, const struct tofu_link *link, char *out, size_t capacity)
+{
+	if (t->peer_address == NULL || t->peer_address(t, link, out, capacity) != TOFU_OK)
+		(void)snprintf(out, capacity, "unknown");
+}
+
 void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity)
 {
-	const struct tofu_transport *t = c->transport;
-
 	if (c->peer_text != NULL)
 		(void)snprintf(out, capacity, "%s", c->peer_text);
-	else if (t->peer_address == NULL || t->peer_address(t, &c->link, out, capacity) != TOFU_OK)
-		(void)snprintf(out, capacity, "unknown");
+	else
+		peer_of(c->transport, &c->link, out, capacity);
 }
 
 void tofu_chan_tell(struct tofu_reactor *r, struct tofu_chan *c, const char *what)
@@ -508,22 +512,43 @@ void tofu_chan_tell(struct tofu_reactor *r, struct tofu_chan *c, const char *wha
 	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: %s %s, here %s", c->number, what, peer, local);
 }
 
-void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
+/* link: the channel's, or one that it has beside that while it connects. */
+static void complain(struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_link *link, const char *what)
 {
 	const char *stranger = looks_like(c);
 	char peer[TOFU_ADDRESS_MAX + 1];
-	char what[TOFU_LOG_LINE];
-	va_list args;
 
 	if (!tofu_reactor_may_complain(r))
 		return;
-	tofu_chan_peer(c, peer, sizeof peer);
-	va_start(args, format);
-	(void)vsnprintf(what, sizeof what, format, args);
-	va_end(args);
+	if (link == &c->link)
+		tofu_chan_peer(c, peer, sizeof peer);
+	else
+		peer_of(c->transport, link, peer, sizeof peer);
 	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u, %s, peer %s: %s%s%s%s", c->number,
 	                 tofu_chan_rules[c->state].name, peer, what, stranger != NULL ? "; it looks like " : "",
 	                 stranger != NULL ? stranger : "", stranger != NULL ? ", this is no tofu peer" : "");
+}
+
+void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
+{
+	char what[TOFU_LOG_LINE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	complain(r, c, &c->link, what);
+}
+
+void tofu_chan_explain(struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_link *link)
+{
+	bool is_open = link->handle != TOFU_NO_SOCKET || link->state != NULL;
+	const char *text = NULL;
+
+	if (is_open && c->transport->explain != NULL)
+		text = c->transport->explain(c->transport, link);
+	if (text != NULL)
+		complain(r, c, link, text);
 }
 
 /* Some say little and hang up: a TLS alert is shorter than the header of a frame. */
@@ -552,6 +577,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 		return;
 	c->why = tofu_chan_reason(why);
 	tell_of_stranger(r, c);
+	tofu_chan_explain(r, c, &c->link);
 	tell_of_end(r, c);
 	forget_peer(c);
 	tofu_receive_forget(r, c);

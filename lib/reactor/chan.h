@@ -250,6 +250,9 @@ void tofu_chan_tell(struct tofu_reactor *r, struct tofu_chan *c, const char *wha
 void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** A link of its ends: log a warning of why an operation failed, if the transport has more to say of it than a status. */
+void tofu_chan_explain(struct tofu_reactor *r, const struct tofu_chan *c, const struct tofu_link *link);
+
 /** A message that was accepted before it closed has arrived after: it comes back. */
 void tofu_chan_late(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_msg *m);
 

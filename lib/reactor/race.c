@@ -85,6 +85,7 @@ static void give_up(struct tofu_reactor *r, struct tofu_chan *c, struct tofu_leg
 {
 	attempt_of(c, leg)->goes_on = false;
 	c->dial->attempts--;
+	tofu_chan_explain(r, c, link_of(c, leg));
 	if (leg == NULL) {
 		tofu_chan_drop_own_link(r, c, TOFU_CLOSE_ORDERLY);
 		return;
