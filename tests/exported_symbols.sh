@@ -35,7 +35,7 @@ dll() { # DLL
 foreign() {
 	for file in "$STAGE$BINDIR"/*.dll "$STAGE$BINDIR"/*.exe; do
 		$OBJDUMP -p "$file" | sed -n 's/^	DLL Name: //p' | tr -d '\r' | tr '[:upper:]' '[:lower:]' |
-			grep -vxE 'libtofu(-inproc|-tcp|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
+			grep -vxE 'libtofu(-inproc|-tcp|-tls|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
 			sed "s,^,${file##*/}: ,"
 	done
 }
@@ -64,10 +64,20 @@ check() { # library, file with the names that its headers declare
 	fi
 }
 
+# What a program of these libraries loads: neither may bring OpenSSL, which is for those who use TLS.
+for library in tofu tofu-tcp tofu-unix; do
+	[ -e "$lib/lib$library.so" ] || continue
+	# shellcheck disable=SC2086
+	! $OBJDUMP -p "$lib/lib$library.so" | grep -E 'NEEDED +lib(ssl|crypto|tofu-tls)' ||
+		fail "lib$library.so asks for OpenSSL"
+done
+
 declared tofu >"$tmp/tofu"
 [ -s "$tmp/tofu" ] || fail 'no function found in <tofu/tofu.h>'
 check tofu "$tmp/tofu"
-for transport in inproc tcp unix; do
+transports='inproc tcp unix'
+[ "$HAVE_TLS" != yes ] || transports="$transports tls"
+for transport in $transports; do
 	declared "$transport" | comm -13 "$tmp/tofu" - >"$tmp/$transport"
 	check "tofu-$transport" "$tmp/$transport"
 done
