@@ -742,12 +742,12 @@ static Suite *suite_of_caller(void)
 	over_add(tc, a_receive_that_waits_makes_no_wake_ups, 1);
 	over_add(tc, drain_returns_when_all_is_written, 1);
 	over_add(tc, a_group_is_destroyed_with_its_channels_while_nobody_calls, 1);
-	over_sockets_add(tc, a_channel_whose_time_is_over_ends_while_its_group_is_waited_in, 1);
+	over_plain_sockets_add(tc, a_channel_whose_time_is_over_ends_while_its_group_is_waited_in, 1);
 	tc = suite_case(suite, "posting", 30);
 	over_add(tc, a_lone_message_is_written_by_the_post, 1);
 	over_add(tc, what_was_gathered_is_written_with_the_next_lone_message, 1);
 	over_need(tc, many_messages_are_written_without_a_call, OVER_TCP); /* which takes that much, read or not */
-	over_sockets_add(tc, a_peer_that_is_called_by_post_alone_hears_hello, 1);
+	over_plain_sockets_add(tc, a_peer_that_is_called_by_post_alone_hears_hello, 1);
 	tc = suite_case(suite, "run", 30);
 	tcase_add_test(tc, run_says_timeout_when_nothing_happens);
 	over_add(tc, run_returns_when_some_group_has_got_something, 1);
@@ -756,7 +756,7 @@ static Suite *suite_of_caller(void)
 	tcase_add_test(tc, an_unknown_way_to_do_io_is_refused);
 	over_add(tc, a_foreign_loop_is_told_of_a_peers_message, 1);
 	over_add(tc, a_foreign_loop_is_told_of_what_another_thread_posts, 1);
-	over_sockets_add(tc, a_foreign_loop_is_told_how_long_it_may_wait, 1);
+	over_plain_sockets_add(tc, a_foreign_loop_is_told_how_long_it_may_wait, 1);
 	tc = suite_case(suite, "threads", 60);
 	over_add(tc, a_thread_that_leads_hears_what_others_post, 1);
 	tcase_add_test(tc, what_comes_while_a_leader_waits_for_the_turn_is_not_missed);
@@ -770,7 +770,7 @@ static Suite *suite_of_caller(void)
 	over_add(tc, threads_that_lead_in_turn_lose_nothing, 1);
 	over_add(tc, a_thread_may_run_the_engine_beside_one_that_receives, 1);
 	tc = suite_case(suite, "log", 30);
-	over_sockets_add(tc, the_log_is_told_by_the_thread_that_receives, 1);
+	over_plain_sockets_add(tc, the_log_is_told_by_the_thread_that_receives, 1);
 	return suite;
 }
 

@@ -692,10 +692,10 @@ static Suite *suite_of_fairness(void)
 
 	find_pollers();
 	over_add(order, per_channel_order_holds_under_load, poller_count);
-	over_sockets_add(floods, a_channel_that_floods_delays_another_by_a_turn_and_no_more, poller_count);
-	over_sockets_add(floods, a_channel_that_floods_leaves_messages_of_an_empty_pool_to_others, poller_count);
-	over_sockets_add(floods, a_full_queue_keeps_another_channels_message_back_by_a_budget_and_no_more,
-	                 poller_count);
+	over_plain_sockets_add(floods, a_channel_that_floods_delays_another_by_a_turn_and_no_more, poller_count);
+	over_plain_sockets_add(floods, a_channel_that_floods_leaves_messages_of_an_empty_pool_to_others, poller_count);
+	over_plain_sockets_add(floods, a_full_queue_keeps_another_channels_message_back_by_a_budget_and_no_more,
+	                       poller_count);
 	return suite;
 }
 

@@ -290,8 +290,8 @@ static Suite *suite_of_faults(void)
 	TCase *idle = suite_case(suite, "idle", 30);
 
 	if (os_exhaustion_is_real())
-		over_sockets_add(descriptors, a_listener_pauses_while_no_descriptor_is_to_be_had, 1);
-	over_sockets_add(descriptors, a_listener_pauses_while_no_channel_is_left, 1);
+		over_plain_sockets_add(descriptors, a_listener_pauses_while_no_descriptor_is_to_be_had, 1);
+	over_plain_sockets_add(descriptors, a_listener_pauses_while_no_channel_is_left, 1);
 	over_add(descriptors, a_call_without_a_descriptor_gives_limit_reached, 1);
 	tcase_add_test(descriptors, an_engine_without_a_descriptor_gives_limit_reached);
 	tcase_add_test(descriptors, a_pollable_without_a_descriptor_gives_limit_reached);

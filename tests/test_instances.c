@@ -499,7 +499,7 @@ static Suite *suite_of_instances(void)
 	TCase *schemes = suite_case(suite, "schemes", 30), *versions = suite_case(suite, "versions", 30);
 	TCase *holders = suite_case(suite, "holders", 30), *options = suite_case(suite, "options", 30);
 
-	over_sockets_add(schemes, instances_stand_side_by_side_under_schemes_of_their_own, 1);
+	over_plain_sockets_add(schemes, instances_stand_side_by_side_under_schemes_of_their_own, 1);
 	tcase_add_test(schemes, an_instance_keeps_its_scheme);
 	tcase_add_test(schemes, without_options_an_instance_is_as_the_static_one);
 	tcase_add_loop_test(schemes, a_scheme_that_is_none_is_not_allowed, 0, sizeof no_schemes / sizeof no_schemes[0]);

@@ -145,8 +145,8 @@ static Suite *suite_of_numbers(void)
 	tcase_add_test(tc, a_number_is_given_again_when_its_last_word_was_received_and_not_before);
 	tcase_add_test(
 		tc, a_group_that_is_destroyed_leaves_its_numbers_to_others_though_their_last_words_were_not_received);
-	over_sockets_add(tc, a_listener_that_found_no_number_accepts_as_soon_as_a_last_word_is_received, 1);
-	over_sockets_add(tc, a_listener_that_found_no_number_accepts_as_soon_as_a_group_is_destroyed, 1);
+	over_plain_sockets_add(tc, a_listener_that_found_no_number_accepts_as_soon_as_a_last_word_is_received, 1);
+	over_plain_sockets_add(tc, a_listener_that_found_no_number_accepts_as_soon_as_a_group_is_destroyed, 1);
 	return suite;
 }
 

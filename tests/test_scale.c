@@ -200,7 +200,8 @@ START_TEST(ten_thousand_connections_leave_nothing_behind)
 	descriptors = os_descriptors();
 	come_and_go(&p, rounds(10000));
 	more = os_heap_in_use() > heap ? os_heap_in_use() - heap : 0;
-	must(more < 64 * 1024, "%zu bytes more", more);
+	/* OpenSSL keeps things by itself, which are more than a channel is. */
+	must(more < (_i == OVER_TLS ? 512 : 64) * 1024u, "%zu bytes more", more);
 	ck_assert_int_eq(os_descriptors(), descriptors);
 	eventually(stats_of(p.server.engine).messages_out == 0);
 	ck_assert_uint_eq(connections_of(p.server.engine), 0);

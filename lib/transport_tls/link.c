@@ -431,17 +431,17 @@ enum tofu_status tofu_tls_shutdown(struct tofu_tls_link *l, unsigned *want)
 	return over->shutdown(over, &l->below, want);
 }
 
+/* What is unread may be a ticket: nobody knows of it, and it must not cost the peer our last bytes. */
 void tofu_tls_part(struct tofu_tls_link *l)
 {
 	unsigned want;
 
-	if (l->ssl == NULL)
+	if (l->ssl == NULL || !l->connected)
 		return;
-	if (l->verdict != TOFU_OK) {
-		(void)discard(l, &want); /* as far as it goes */
-	} else if (!l->notified && l->pending == 0 && SSL_is_init_finished(l->ssl)) {
+	if (l->verdict == TOFU_OK && !l->notified && l->pending == 0 && SSL_is_init_finished(l->ssl)) {
 		begin_operation(l);
 		(void)SSL_shutdown(l->ssl); /* who closes without having shut down does not wait */
 		ERR_clear_error();
 	}
+	(void)discard(l, &want); /* as far as it goes */
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "over_tls.h"
 #include "steps.h"
 
 static unsigned char *put_be(unsigned char *at, uint64_t value, int bytes)
@@ -68,6 +69,12 @@ void raw_call(struct raw *peer, const char *address)
 	struct tofu_sockaddr to;
 	enum tofu_status st;
 
+	peer->tls = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	if (strncmp(address, "tls|", 4) == 0) {
+		over_tls_call(address, &peer->tls);
+		peer->socket = peer->tls.handle;
+		return;
+	}
 	address_of(address, &to);
 	st = tofu_socket_connect(&to, &peer->socket);
 	if (st == TOFU_WOULD_BLOCK) {
@@ -85,6 +92,8 @@ intptr_t raw_listen(int transport, char *address, size_t capacity)
 	intptr_t listener;
 	uint16_t port;
 
+	if (transport == OVER_TLS)
+		return over_tls_listen(address, capacity);
 	if (transport == OVER_UDS) {
 		os_fresh_path(path, sizeof path);
 		snprintf(address, capacity, "uds|%s", path);
@@ -107,6 +116,11 @@ void raw_accept(struct raw *peer, intptr_t listener)
 {
 	enum tofu_status st;
 
+	peer->tls = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	if (over_tls_accept(listener, &peer->tls)) {
+		peer->socket = peer->tls.handle;
+		return;
+	}
 	while ((st = tofu_socket_accept(listener, &peer->socket)) == TOFU_WOULD_BLOCK)
 		must(wait_working(listener, OS_READABLE) != 0, "nobody called");
 	works(st);
@@ -114,13 +128,37 @@ void raw_accept(struct raw *peer, intptr_t listener)
 
 void raw_hang_up(struct raw *peer, enum tofu_close how)
 {
-	tofu_socket_close(peer->socket, how);
+	if (peer->tls.state != NULL)
+		over_tls()->close(over_tls(), &peer->tls, how);
+	else
+		tofu_socket_close(peer->socket, how);
 	peer->socket = TOFU_NO_SOCKET;
 }
 
 void raw_half_close(struct raw *peer)
 {
-	works(tofu_socket_shutdown(peer->socket));
+	unsigned want;
+
+	if (peer->tls.state != NULL)
+		works(over_tls()->shutdown(over_tls(), &peer->tls, &want));
+	else
+		works(tofu_socket_shutdown(peer->socket));
+}
+
+static enum tofu_status send_some(struct raw *peer, const struct tofu_iov *iov, size_t *done, unsigned *want)
+{
+	*want = OS_WRITABLE;
+	if (peer->tls.state != NULL)
+		return over_tls()->send(over_tls(), &peer->tls, iov, 1, done, want);
+	return tofu_socket_send(peer->socket, iov, 1, done);
+}
+
+static enum tofu_status receive_some(struct raw *peer, const struct tofu_iov *iov, size_t *done, unsigned *want)
+{
+	*want = OS_READABLE;
+	if (peer->tls.state != NULL)
+		return over_tls()->receive(over_tls(), &peer->tls, iov, 1, done, want);
+	return tofu_socket_receive(peer->socket, iov, 1, done);
 }
 
 void raw_write(struct raw *peer, const void *data, size_t len)
@@ -134,10 +172,11 @@ void raw_write(struct raw *peer, const void *data, size_t len)
 
 	while (rest.len > 0) {
 		size_t done = 0;
-		enum tofu_status st = tofu_socket_send(peer->socket, &rest, 1, &done);
+		unsigned want;
+		enum tofu_status st = send_some(peer, &rest, &done, &want);
 
 		if (st == TOFU_WOULD_BLOCK)
-			must(wait_working(peer->socket, OS_WRITABLE) != 0, "the other side does not read");
+			must(wait_working(peer->socket, want) != 0, "the other side does not read");
 		else
 			must(st == TOFU_OK, "sending failed: %s", tofu_status_name(st));
 		rest.base = (unsigned char *)rest.base + done;
@@ -184,10 +223,11 @@ static bool read_all(struct raw *peer, void *to, size_t len)
 
 	while (rest.len > 0) {
 		size_t done = 0;
-		enum tofu_status st = tofu_socket_receive(peer->socket, &rest, 1, &done);
+		unsigned want;
+		enum tofu_status st = receive_some(peer, &rest, &done, &want);
 
 		if (st == TOFU_WOULD_BLOCK)
-			must(wait_working(peer->socket, OS_READABLE) != 0, "the other side says nothing");
+			must(wait_working(peer->socket, want) != 0, "the other side says nothing");
 		else if (st != TOFU_OK)
 			return false;
 		rest.base = (unsigned char *)rest.base + done;

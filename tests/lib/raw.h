@@ -34,11 +34,12 @@ size_t raw_encode(const struct raw_frame *frame, unsigned char *out);
 
 struct raw {
 	intptr_t socket;
-	char headers[65536]; /* of the frame read last, terminated */
+	struct tofu_link tls; /* what the bytes go through, if its state is not NULL */
+	char headers[65536];  /* of the frame read last, terminated */
 	char body[65536];
 };
 
-/** Connect to "tcp|host|port" or "uds|path". */
+/** Connect to "tcp|host|port", "uds|path" or "tls|host|port". */
 void raw_call(struct raw *peer, const char *address);
 /** A listener of that transport, and its address to call. */
 intptr_t raw_listen(int transport, char *address, size_t capacity);

@@ -16,6 +16,7 @@
 #include <tofu/tcp.h>
 #include <tofu/unix.h>
 
+#include "over_tls.h"
 #include "raw.h"
 
 static bool always(void)
@@ -38,17 +39,38 @@ static bool has_inproc(void)
 	return st == TOFU_OK;
 }
 
+static bool is_named(int transport)
+{
+	const char *only = getenv("TOFU_TEST_OVER");
+
+	return only != NULL && strcmp(only, over_scheme(transport)) == 0;
+}
+
+static bool has_tls(void)
+{
+	return is_named(OVER_TLS) && over_tls() != NULL;
+}
+
+/* What a test may need of a transport: that nothing but frames travels; that a peer on a socket of its own can speak it. Bits. */
+enum { PLAIN = 1, SOCKETS = 2 };
+
 static const struct {
 	const char *scheme;
 	const char *anywhere;
 	const struct tofu_transport *(*table)(void);
 	bool (*here)(void);
-	bool has_sockets; /* that a plain one may be the other end of */
+	unsigned can;
 	enum tofu_status nobody;
+	enum tofu_status cut;
 } overs[OVER_NR] = {
-	[OVER_TCP] = { "tcp", "tcp|127.0.0.1|0", tofu_tcp, always, true, TOFU_CONNECT_FAILED },
-	[OVER_UDS] = { "uds", "uds|", tofu_unix, os_has_unix_sockets, true, TOFU_UDS_PATH_NOT_FOUND },
-	[OVER_INPROC] = { "inproc", "inproc|", tofu_inproc, has_inproc, false, TOFU_CONNECT_FAILED },
+	[OVER_TCP] = { "tcp", "tcp|127.0.0.1|0", tofu_tcp, always, PLAIN | SOCKETS, TOFU_CONNECT_FAILED,
+	               TOFU_PEER_DISCONNECTED },
+	[OVER_UDS] = { "uds", "uds|", tofu_unix, os_has_unix_sockets, PLAIN | SOCKETS, TOFU_UDS_PATH_NOT_FOUND,
+	               TOFU_PEER_DISCONNECTED },
+	[OVER_INPROC] = { "inproc", "inproc|", tofu_inproc, has_inproc, PLAIN, TOFU_CONNECT_FAILED,
+	                  TOFU_PEER_DISCONNECTED },
+	[OVER_TLS] = { "tls", "tls|127.0.0.1|0", over_tls, has_tls, SOCKETS, TOFU_CONNECT_FAILED,
+	               TOFU_COMMUNICATION_FAILED },
 };
 
 const char *over_scheme(int transport)
@@ -71,6 +93,11 @@ enum tofu_status over_nobody(int transport)
 	return overs[transport].nobody;
 }
 
+enum tofu_status over_cut(int transport)
+{
+	return overs[transport].cut;
+}
+
 bool over_here(int transport)
 {
 	return overs[transport].here();
@@ -86,7 +113,7 @@ static const char *why_not_over(int transport)
 {
 	const char *only = getenv("TOFU_TEST_OVER");
 
-	if (only != NULL && *only != '\0' && strcmp(only, over_scheme(transport)) != 0)
+	if (only != NULL && *only != '\0' && !is_named(transport))
 		return "TOFU_TEST_OVER names another";
 	return over_here(transport) ? NULL : "this system has no such transport";
 }
@@ -95,18 +122,19 @@ static bool say_if_skipped(const TTest *test, int transport, int times)
 {
 	const char *why = why_not_over(transport);
 
+	if (transport == OVER_TLS && !is_named(OVER_TLS)) /* by far the most do not ask for it */
+		return true;
 	if (why != NULL)
 		printf("skipped: %s over %s, %d of them: %s\n", test->name, over_scheme(transport), times, why);
 	return why != NULL;
 }
 
-static void add_over(TCase *tc, const TTest *test, int times, bool sockets_only)
+static void add_over(TCase *tc, const TTest *test, int times, unsigned needs)
 {
 	bool without[OVER_NR];
 
 	for (int transport = 0; transport < OVER_NR; transport++)
-		without[transport] =
-			(sockets_only && !overs[transport].has_sockets) || say_if_skipped(test, transport, times);
+		without[transport] = (needs & ~overs[transport].can) != 0 || say_if_skipped(test, transport, times);
 	for (int i = 0; i < times * OVER_NR; i++)
 		if (!without[i % OVER_NR])
 			tcase_add_loop_test(tc, test, i, i + 1);
@@ -114,12 +142,22 @@ static void add_over(TCase *tc, const TTest *test, int times, bool sockets_only)
 
 void over_add(TCase *tc, const TTest *test, int times)
 {
-	add_over(tc, test, times, false);
+	add_over(tc, test, times, 0);
+}
+
+void over_add_plain(TCase *tc, const TTest *test, int times)
+{
+	add_over(tc, test, times, PLAIN);
 }
 
 void over_sockets_add(TCase *tc, const TTest *test, int times)
 {
-	add_over(tc, test, times, true);
+	add_over(tc, test, times, SOCKETS);
+}
+
+void over_plain_sockets_add(TCase *tc, const TTest *test, int times)
+{
+	add_over(tc, test, times, PLAIN | SOCKETS);
 }
 
 void over_need(TCase *tc, const TTest *test, int transport)
@@ -291,7 +329,8 @@ tofu_engine *engine_up(const struct tofu_options *or_null)
 	if (drives)
 		must(swap_driven(NULL, engine), "too many engines");
 	for (int i = 0; i < OVER_NR; i++)
-		works(tofu_engine_register(engine, over_transport(i)));
+		if (i != OVER_TLS || over_here(i))
+			works(tofu_engine_register(engine, over_transport(i)));
 	return engine;
 }
 
@@ -733,7 +772,7 @@ const char *path_of(const char *address)
 }
 
 /* Below the ports that systems give away, so that nobody gets it meanwhile, and no caller has it on its own side. */
-static void vacant_port(char *out, size_t capacity)
+static void vacant_port(char *out, const char *scheme, size_t capacity)
 {
 	struct tofu_sockaddr at;
 	enum tofu_status st;
@@ -743,7 +782,7 @@ static void vacant_port(char *out, size_t capacity)
 	do {
 		uint16_t port = (uint16_t)(20000 + os_random() % 12000);
 
-		snprintf(out, capacity, "tcp|127.0.0.1|%u", port);
+		snprintf(out, capacity, "%s|127.0.0.1|%u", scheme, port);
 		works(tofu_sockaddr_inet("127.0.0.1", port, 0, &at, 1, &count));
 		st = tofu_socket_listen(&at, &listener);
 	} while (st == TOFU_ADDRESS_IN_USE);
@@ -755,8 +794,8 @@ void vacant_address(int transport, char *out, size_t capacity)
 {
 	char path[256];
 
-	if (transport == OVER_TCP) {
-		vacant_port(out, capacity);
+	if (transport != OVER_UDS) {
+		vacant_port(out, over_scheme(transport), capacity);
 		return;
 	}
 	os_fresh_path(path, sizeof path);

@@ -43,8 +43,8 @@ void works_at(const char *file, int line, const char *call, enum tofu_status st)
 		}                                                                                                      \
 	} while (0)
 
-/* The transports that a case loops over. */
-enum { OVER_TCP, OVER_UDS, OVER_INPROC, OVER_NR };
+/* The transports that a case loops over. Over TLS only where TOFU_TEST_OVER names it. */
+enum { OVER_TCP, OVER_UDS, OVER_INPROC, OVER_TLS, OVER_NR };
 
 /** Has this system got it? */
 bool over_here(int transport);
@@ -55,8 +55,12 @@ int over_some(int i);
  * one that TOFU_TEST_OVER names by its scheme; that is printed.
  */
 void over_add(TCase *tc, const TTest *test, int times);
-/** As over_add(), for a test that has a peer on a plain socket, or uses sockets itself: the others are passed over. */
+/** The same for a test that looks below the transport: never over TLS. */
+void over_add_plain(TCase *tc, const TTest *test, int times);
+/** The same for a test with a peer on a socket of its own (raw.h): only over those that such a one can speak. */
 void over_sockets_add(TCase *tc, const TTest *test, int times);
+/** The same for a test whose peer is a plain socket: never over TLS either. */
+void over_plain_sockets_add(TCase *tc, const TTest *test, int times);
 /** Add a test that needs that transport, likewise. */
 void over_need(TCase *tc, const TTest *test, int transport);
 
@@ -64,8 +68,10 @@ const char *over_scheme(int transport);
 /** An address to listen on where the system picks the rest. */
 const char *over_anywhere(int transport);
 const struct tofu_transport *over_transport(int transport);
-/** What a call gives where nobody has ever listened. */
+/** What a call gives where nobody listens. */
 enum tofu_status over_nobody(int transport);
+/** What an end of the peer is that it did not announce: its process died, or it cut the connection off. */
+enum tofu_status over_cut(int transport);
 
 /** Has this host an IPv6 address? If not, that is printed. */
 bool ipv6_here(void);
