@@ -18,6 +18,8 @@
 
 #include <tofu/tofu.h>
 
+#include "secure.h"
+
 enum { ECHO_RIGHT = 0, ECHO_FAILED = 1, ECHO_USAGE = 2 };
 
 /** What the command line asks for. */
@@ -30,6 +32,7 @@ struct echo_options {
 	uint32_t window;      /* requests under way on each connection */
 	uint32_t timeout_s;   /* call: give up when nothing arrives for so long */
 	enum tofu_poller_kind poller;
+	struct tofu_secure secure;
 	bool verbose; /* the engine's log and the messages that come, on the standard error output */
 };
 

@@ -452,7 +452,7 @@ static int call(struct call *c)
 	wanted.poller = c->options->poller;
 	wanted.log = tofu_say_log; /* that this is no peer of ours, for instance */
 	wanted.log_context = c->options->verbose ? &wanted : NULL;
-	if (!tofu_end_open(&c->end, &wanted))
+	if (!tofu_end_open(&c->end, &wanted, &c->options->secure))
 		return ECHO_FAILED;
 	for (uint32_t i = 0; i < c->options->connections; i++) {
 		if (!connect_one(c, &c->lines[i]))

@@ -319,7 +319,7 @@ int tofu_echo_serve(const struct echo_options *options)
 	wanted.poller = options->poller;
 	wanted.log = tofu_say_log;
 	wanted.log_context = options->verbose ? &wanted : NULL;
-	if (!tofu_end_open(&s.end, &wanted)) {
+	if (!tofu_end_open(&s.end, &wanted, &options->secure)) {
 		s.exit_status = ECHO_FAILED;
 	} else if (!tofu_stop_open(ask_to_stop, &s)) {
 		tofu_say_wrong(TOFU_OK, "cannot watch for signals");

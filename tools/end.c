@@ -19,7 +19,7 @@ static bool done(enum tofu_status status, const char *what)
 	return status == TOFU_OK;
 }
 
-bool tofu_end_open(struct tofu_end *end, const struct tofu_options *options)
+bool tofu_end_open(struct tofu_end *end, const struct tofu_options *options, const struct tofu_secure *secure)
 {
 	if (!done(tofu_init(), "cannot start"))
 		return false;
@@ -28,6 +28,7 @@ bool tofu_end_open(struct tofu_end *end, const struct tofu_options *options)
 	       done(tofu_engine_register(end->engine, tofu_tcp()), "cannot register tcp") &&
 	       done(tofu_engine_register(end->engine, tofu_unix()), "cannot register uds") &&
 	       done(tofu_engine_register(end->engine, tofu_inproc()), "cannot register inproc") &&
+	       tofu_secure_register(end->engine, secure) &&
 	       done(tofu_group_create(end->engine, &end->group), "cannot create a group");
 }
 

@@ -36,7 +36,7 @@ enum { PERF_RIGHT = 0, PERF_FAILED = 1, PERF_USAGE = 2 };
 
 enum perf_work { PERF_THROUGHPUT, PERF_LATENCY, PERF_CONNECTIONS, PERF_CHURN, PERF_WORKS };
 
-enum perf_transport { PERF_TCP, PERF_UDS, PERF_INPROC };
+enum perf_transport { PERF_TCP, PERF_UDS, PERF_INPROC, PERF_TLS, PERF_TRANSPORTS };
 
 /** What the command line asks for. */
 struct perf_options {
@@ -53,6 +53,7 @@ struct perf_options {
 	uint32_t timeout_s; /* give up when nothing happens for so long */
 	enum tofu_poller_kind poller;
 	enum tofu_io io;
+	struct tofu_secure secure;
 	bool echo;  /* throughput: of requests and responses */
 	bool share; /* throughput: each message is one body on all channels of a thread */
 	bool json;

@@ -153,7 +153,7 @@ bool tofu_perf_client_open(struct perf_client *c, const struct perf_options *opt
 	}
 	tofu_host_allow_files((uint64_t)lines + 4096);
 	choose(options, lines, &wanted);
-	return tofu_end_open(&c->end, &wanted) && make_groups(c);
+	return tofu_end_open(&c->end, &wanted, &options->secure) && make_groups(c);
 }
 
 static void drop_unsent(struct perf_line *line)

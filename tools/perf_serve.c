@@ -239,7 +239,7 @@ bool tofu_perf_server_open(struct perf_server *s, const struct perf_options *opt
 		tofu_say_wrong(TOFU_ALLOCATION_FAILED, "cannot start the server");
 		return false;
 	}
-	return tofu_end_open(&s->end, &wanted) && listen_on(s, address);
+	return tofu_end_open(&s->end, &wanted, &options->secure) && listen_on(s, address);
 }
 
 void tofu_perf_server_close(struct perf_server *s)

@@ -31,15 +31,18 @@ static const char help[] =
 	"  -w, --window WINDOW            requests under way on each connection (64)\n"
 	"  -t, --timeout SECONDS          give up when nothing arrives for so long (30)\n"
 	"      --poller NAME              what the engine waits with: auto, poll, epoll, afd (auto)\n"
+	"      --cert, --key FILE         TLS: the certificate of this side and its key, PEM\n"
+	"      --ca FILE                  TLS: whom it trusts; serve: clients need a certificate, too\n"
 	"  -v, --verbose                  on standard error: the engine's log, peers, messages\n"
 	"  -h, --help                     this text\n"
 	"  -V, --version                  the version of the library\n"
 	"\n"
-	"ADDRESS is tcp|HOST|PORT or tcp://HOST:PORT, uds|PATH or unix:///PATH. serve takes\n"
-	"port 0 (any free one), an empty HOST (every interface), an empty PATH (a new file).\n"
+	"ADDRESS is tcp|HOST|PORT or tcp://HOST:PORT, uds|PATH or unix:///PATH, or tls|HOST|PORT.\n"
+	"serve takes port 0 (any free one), an empty HOST (every interface), an empty PATH (a new\n"
+	"file).\n"
 	"The bar means something to the shell: put the address in quotes.\n";
 
-enum { LONG_POLLER = 256 };
+enum { LONG_POLLER = 256, LONG_CERT, LONG_KEY, LONG_CA };
 
 /* clang-format off */
 static const struct option long_options[] = {
@@ -49,6 +52,9 @@ static const struct option long_options[] = {
 	{ "window",      required_argument, NULL, 'w' },
 	{ "timeout",     required_argument, NULL, 't' },
 	{ "poller",      required_argument, NULL, LONG_POLLER },
+	{ "cert",        required_argument, NULL, LONG_CERT },
+	{ "key",         required_argument, NULL, LONG_KEY },
+	{ "ca",          required_argument, NULL, LONG_CA },
 	{ "verbose",     no_argument,       NULL, 'v' },
 	{ "help",        no_argument,       NULL, 'h' },
 	{ "version",     no_argument,       NULL, 'V' },
@@ -78,6 +84,15 @@ static bool take(struct echo_options *o, int option, const char *text)
 		return tofu_args_number32("timeout", text, 1, 86400, &o->timeout_s);
 	case LONG_POLLER:
 		return tofu_args_poller(text, &o->poller);
+	case LONG_CERT:
+		o->secure.certificate = text;
+		return true;
+	case LONG_KEY:
+		o->secure.key = text;
+		return true;
+	case LONG_CA:
+		o->secure.ca = text;
+		return true;
 	case 'v':
 		o->verbose = true;
 		return true;
@@ -116,6 +131,9 @@ static int run(int argc, char **argv, const char *options, int (*command)(const 
 		tofu_say_wrong(TOFU_OK, "'%s' is one address too many", o.addresses[most]);
 		return refuse();
 	}
+	for (int i = 0; i < o.address_count; i++)
+		if (tofu_secure_is_for(o.addresses[i]))
+			o.secure.wanted = true;
 	return command(&o);
 }
 

@@ -26,7 +26,8 @@ static const char help[] =
 	"  connections  what connections cost that are only there\n"
 	"  churn        connect, hello, a round trip, bye, again and again\n"
 	"\n"
-	"      --transport NAME     tcp, uds or, within one process, inproc (tcp)\n"
+	"      --transport NAME     tcp, uds, tls or, within one process, inproc (tcp)\n"
+	"      --cert, --key, --ca FILE  TLS: this side's certificate and key, and whom it trusts; PEM\n"
 	"  -s, --size BYTES         in a body, 0 to 65535 (64)\n"
 	"  -n, --count COUNT        messages, round trips or lives on each channel\n"
 	"      --warmup COUNT       the same beforehand, not counted\n"
@@ -46,12 +47,12 @@ static const char help[] =
 	"  -h, --help               this text\n"
 	"  -V, --version            the version of the library\n"
 	"\n"
-	"ADDRESS is tcp|HOST|PORT or tcp://HOST:PORT, uds|PATH or unix:///PATH. --serve listens on\n"
-	"tcp|127.0.0.1|0 (any free port), or uds| (a new file), unless it is told otherwise.\n";
+	"ADDRESS is tcp|HOST|PORT or tcp://HOST:PORT, uds|PATH or unix:///PATH, tls|HOST|PORT. --serve\n"
+	"listens on tcp|127.0.0.1|0 (any free port), or uds| (a new file), unless it is told otherwise.\n";
 
 static const char *const works[PERF_WORKS] = { "throughput", "latency", "connections", "churn" };
-static const char *const transports[] = { "tcp", "uds", "inproc" };
-static const char *const anywhere[] = { "tcp|127.0.0.1|0", "uds|", "inproc|" };
+static const char *const transports[PERF_TRANSPORTS] = { "tcp", "uds", "inproc", "tls" };
+static const char *const anywhere[PERF_TRANSPORTS] = { "tcp|127.0.0.1|0", "uds|", "inproc|", "tls|127.0.0.1|0" };
 
 const char *tofu_perf_work_name(enum perf_work work)
 {
@@ -69,7 +70,7 @@ const char *tofu_perf_anywhere(enum perf_transport transport)
 }
 
 /* Those above 'z' have no short form. */
-enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, BATCH, SHARE, POLLER, IO, IN_PROCESS, TO, JSON };
+enum { TRANSPORT = 256, WARMUP, THREADS, ECHO, BATCH, SHARE, POLLER, IO, IN_PROCESS, TO, JSON, CERT, KEY, CA };
 
 /* clang-format off */
 static const struct option long_options[] = {
@@ -89,6 +90,9 @@ static const struct option long_options[] = {
 	{ "to",         required_argument, NULL, TO },
 	{ "timeout",    required_argument, NULL, 't' },
 	{ "json",       no_argument,       NULL, JSON },
+	{ "cert",       required_argument, NULL, CERT },
+	{ "key",        required_argument, NULL, KEY },
+	{ "ca",         required_argument, NULL, CA },
 	{ "verbose",    no_argument,       NULL, 'v' },
 	{ "help",       no_argument,       NULL, 'h' },
 	{ "version",    no_argument,       NULL, 'V' },
@@ -116,7 +120,7 @@ static int refuse(void)
 static bool take_transport(const char *text, enum perf_transport *out)
 {
 	size_t at;
-	bool right = tofu_args_word("transport", text, transports, sizeof transports / sizeof *transports, &at);
+	bool right = tofu_args_word("transport", text, transports, PERF_TRANSPORTS, &at);
 
 	if (right)
 		*out = (enum perf_transport)at;
@@ -171,12 +175,28 @@ static bool take(struct asked *a, int option, const char *text)
 	case JSON:
 		o->json = true;
 		return true;
+	case CERT:
+		o->secure.certificate = text;
+		return true;
+	case KEY:
+		o->secure.key = text;
+		return true;
+	case CA:
+		o->secure.ca = text;
+		return true;
 	case 'v':
 		o->verbose = true;
 		return true;
 	default: /* getopt_long() has said what is wrong */
 		return false;
 	}
+}
+
+static enum perf_transport transport_of(const char *address)
+{
+	if (tofu_secure_is_for(address))
+		return PERF_TLS;
+	return strncmp(address, "uds|", 4) == 0 || strncmp(address, "unix:", 5) == 0 ? PERF_UDS : PERF_TCP;
 }
 
 /* Some seconds of work, on the machine this was written on. */
@@ -194,7 +214,8 @@ static void choose_defaults(struct asked *a)
 	if (!a->window)
 		o->window = o->work == PERF_THROUGHPUT && o->echo ? 256 : 1;
 	if (o->to != NULL)
-		o->transport = strncmp(o->to, "uds|", 4) == 0 || strncmp(o->to, "unix:", 5) == 0 ? PERF_UDS : PERF_TCP;
+		o->transport = transport_of(o->to);
+	o->secure.wanted = o->transport == PERF_TLS;
 }
 
 /* Options that mean nothing together, or to this work. */
@@ -236,6 +257,8 @@ static int measure(struct asked *a, int rest, char **words)
 
 static int serve(struct asked *a, int rest, char **words)
 {
+	const char *address = rest == 1 ? words[0] : tofu_perf_anywhere(a->options.transport);
+
 	if (a->options.transport == PERF_INPROC) {
 		tofu_say_wrong(TOFU_OK, "--serve: over inproc nobody else can call");
 		return refuse();
@@ -244,12 +267,14 @@ static int serve(struct asked *a, int rest, char **words)
 		tofu_say_wrong(TOFU_OK, "'%s' is one address too many", words[1]);
 		return refuse();
 	}
-	return tofu_perf_serve(&a->options, rest == 1 ? words[0] : tofu_perf_anywhere(a->options.transport));
+	a->options.secure.wanted = tofu_secure_is_for(address);
+	return tofu_perf_serve(&a->options, address);
 }
 
 static bool takes_when_serving(int option)
 {
-	return option == TRANSPORT || option == POLLER || option == IO || option == 'v' || option == '?';
+	return option == TRANSPORT || option == POLLER || option == IO || option == CERT || option == KEY ||
+	       option == CA || option == 'v' || option == '?';
 }
 
 /* What follows the command. */
@@ -264,7 +289,9 @@ static int run(int argc, char **argv, enum perf_work work, int (*command)(struct
 		if (option == 'V')
 			return tofu_say_version() ? PERF_RIGHT : PERF_FAILED;
 		if (command == serve && !takes_when_serving(option)) {
-			tofu_say_wrong(TOFU_OK, "--serve takes --transport, --poller, --io and --verbose only");
+			tofu_say_wrong(
+				TOFU_OK,
+				"--serve takes --transport, --poller, --io, --cert, --key, --ca and --verbose only");
 			return refuse();
 		}
 		if (!take(&a, option, optarg))

@@ -49,7 +49,7 @@
 	X(HOST_NOT_FOUND,         "host_not_found",         "no host of this name is known") \
 	X(PATH_TOO_LONG,          "path_too_long",          "the path is too long for a socket") \
 	X(NOT_SUPPORTED,          "not_supported",          "this system or this build does not support it") \
-	X(PERMISSION_DENIED,      "permission_denied",      "the system does not permit it") \
+	X(PERMISSION_DENIED,      "permission_denied",      "this is not permitted") \
 	X(LIMIT_REACHED,          "limit_reached",          "no more channels, ports, descriptors or threads can be had") \
 	X(INTERRUPTED,            "interrupted",            "tofu_group_interrupt() ended the waiting")
 /* clang-format on */
