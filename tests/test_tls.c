@@ -15,8 +15,10 @@
 #include <tofu/tcp.h>
 #include <tofu/tls.h>
 #include <tofu/tofu.h>
+#include <tofu/unix.h>
 
 #include "lib/certificates.h"
+#include "lib/fake.h"
 #include "lib/harness.h"
 #include "lib/os.h"
 #include "lib/raw.h"
@@ -80,8 +82,8 @@ static struct tofu_tls_options options_of(const struct certificate *own, const s
 
 static struct tofu_transport *instance(struct tofu_tls_options *o)
 {
+	static char error[256];
 	struct tofu_transport *t;
-	char error[256];
 	enum tofu_status status;
 
 	o->error = error;
@@ -387,6 +389,29 @@ START_TEST(who_is_refused_and_why_both_sides_learn)
 }
 END_TEST
 
+/* What it sends meanwhile must not come back as a reset: it would learn of that, and not of why. */
+START_TEST(who_is_refused_can_send_until_it_knows)
+{
+	struct tofu_tls_options server = options_of(&certificates.server, &certificates.ca);
+	struct tofu_tls_options client = options_of(NULL, &certificates.ca);
+	struct wire w;
+
+	server.verify_client = TOFU_TLS_VERIFY_REQUIRED;
+	wire_between(&w, &server, &client);
+	wire_call(&w);
+	eventually((w.called ? (void)0 : client_goes_on(&w), server_goes_on(&w),
+	            ((const struct tofu_tls_link *)w.server.state)->verdict != TOFU_OK));
+	if (w.server_status != TOFU_WOULD_BLOCK) /* as an engine does */
+		w.server_side->close(w.server_side, &w.server, TOFU_CLOSE_ORDERLY);
+	for (int i = 0; i < 3; i++) {
+		send_whole(w.client_side, &w.client, "hello");
+		os_pause();
+	}
+	ck_status(receive_end(w.client_side, &w.client), TOFU_PERMISSION_DENIED);
+	wire_down(&w);
+}
+END_TEST
+
 /* Neither a CA nor a name nor a date is asked for. */
 START_TEST(a_pinned_certificate_is_good_as_it_is)
 {
@@ -467,20 +492,26 @@ START_TEST(who_wants_to_renegotiate_is_not_followed)
 	struct tofu_tls_options server = options_of(&certificates.server, &certificates.ca);
 	struct tofu_tls_options client = options_of(NULL, &certificates.ca);
 	const struct tofu_tls_instance *i;
+	SSL *asks, *asked;
 	struct wire w;
-	SSL *ssl;
 
 	server.tls12 = client.tls12 = 1;
 	wire_between(&w, &server, &client);
 	i = w.client_side->config;
 	ck_assert_int_eq(SSL_CTX_set_max_proto_version(i->context, TLS1_2_VERSION), 1);
 	wire_meet(&w);
-	ssl = ssl_of(&w.client);
-	SSL_clear_options(ssl, SSL_OP_NO_RENEGOTIATION);
-	ck_assert_int_eq(SSL_renegotiate(ssl), 1);
-	ck_assert_int_eq(SSL_do_handshake(ssl), -1);
-	eventually((client_goes_on(&w), server_goes_on(&w), w.client_status != TOFU_WOULD_BLOCK));
-	ck_assert_int_eq(SSL_num_renegotiations(ssl_of(&w.server)), 0);
+	asks = ssl_of(_i == 0 ? &w.client : &w.server);
+	asked = ssl_of(_i == 0 ? &w.server : &w.client);
+	SSL_clear_options(asks, SSL_OP_NO_RENEGOTIATION);
+	ck_assert_int_eq(SSL_renegotiate(asks), 1);
+	(void)SSL_do_handshake(asks);
+	for (int n = 0; n < 100 && w.client_status == TOFU_WOULD_BLOCK; n++) {
+		os_pause();
+		ck_assert_int_eq(SSL_num_renegotiations(asked), 0);
+		ck_assert_int_eq(SSL_is_init_finished(asked), 1);
+		server_goes_on(&w);
+		client_goes_on(&w);
+	}
 	ERR_clear_error();
 	wire_down(&w);
 }
@@ -547,6 +578,37 @@ START_TEST(an_end_is_orderly_when_the_peer_says_so)
 	ck_status(receive_end(w.server_side, &w.server), TOFU_PEER_DISCONNECTED);
 	ck_assert_ptr_null(w.server_side->explain(w.server_side, &w.server));
 	wire_down(&w);
+}
+END_TEST
+
+/* The ticket that the client never reads must not have TCP throw away what is still under way. */
+START_TEST(all_that_was_sent_arrives_though_the_client_has_read_nothing)
+{
+	enum { LEN = 400 * 1024 };
+	struct tofu_tls_options server = options_of(&certificates.server, &certificates.ca);
+	struct tofu_tls_options client = options_of(NULL, &certificates.ca);
+	char *bytes = calloc(1, LEN);
+	struct tofu_iov iov = { bytes, LEN };
+	unsigned want = TOFU_WRITABLE;
+	size_t sent = 0, received = 0, done;
+	enum tofu_status status;
+	struct wire w;
+
+	ck_assert_ptr_nonnull(bytes);
+	wire_between(&w, &server, &client);
+	wire_meet(&w);
+	works(w.client_side->send(w.client_side, &w.client, &iov, 1, &sent, &want));
+	w.client_side->close(w.client_side, &w.client, TOFU_CLOSE_ORDERLY);
+	do {
+		status = w.server_side->receive(w.server_side, &w.server, &iov, 1, &done, &want);
+		received += done;
+		if (status == TOFU_WOULD_BLOCK)
+			os_pause();
+	} while (status == TOFU_OK || status == TOFU_WOULD_BLOCK);
+	ck_assert_uint_eq(received, sent);
+	ck_status(status, sent == LEN ? TOFU_PEER_DISCONNECTED : TOFU_COMMUNICATION_FAILED);
+	wire_down(&w);
+	free(bytes);
 }
 END_TEST
 
@@ -619,7 +681,7 @@ END_TEST
 
 /* --- bytes --- */
 
-enum { MUCH = 3 * 1024 * 1024 };
+enum { MUCH = 16 * 1024 * 1024 };
 
 /* Odd pieces, some of none, some longer than a record; the same bytes again in other pieces where nothing was done. */
 static size_t send_some(struct wire *w, const unsigned char *bytes, size_t len, uint64_t *seed)
@@ -683,9 +745,10 @@ START_TEST(pieces_of_any_kind_come_out_as_they_went_in)
 	wire_between(&w, &server, &client);
 	wire_meet(&w);
 	while (received < MUCH) {
-		if (sent < MUCH)
-			sent += send_some(&w, from + sent, MUCH - sent, &seed);
-		if (dice(&seed, 4) == 0 || sent == MUCH)
+		size_t done = sent < MUCH ? send_some(&w, from + sent, MUCH - sent, &seed) : 0;
+
+		sent += done;
+		if (done == 0) /* no more goes, so there is a record that is half out */
 			received += receive_some(&w, to + received, MUCH - received, &seed);
 		must(received <= sent, "more came than was sent");
 	}
@@ -693,6 +756,63 @@ START_TEST(pieces_of_any_kind_come_out_as_they_went_in)
 	wire_down(&w);
 	free(from);
 	free(to);
+}
+END_TEST
+
+/* Below are a byte at a time and a wait every other call; or a read that waits until writing is possible; or files. */
+START_TEST(any_transport_will_do_below)
+{
+	struct tofu_tls_options o = options_of(&certificates.server, &certificates.ca);
+	const struct tofu_transport *lower[] = { fake_tiny(OVER_TCP), fake_turned(OVER_TCP), tofu_unix() };
+	tofu_engine *engine;
+	struct tofu_transport *t;
+	struct pair p;
+
+	if (_i == 2 && !os_has_unix_sockets()) {
+		printf("skipped: no Unix sockets\n");
+		return;
+	}
+	p.descriptors = os_descriptors();
+	o.over = lower[_i];
+	o.name = _i == 2 ? "localhost" : NULL;
+	engine = engine_up(NULL);
+	t = instance(&o);
+	works(tofu_engine_register(engine, t));
+	tofu_transport_destroy(t);
+	p.server = side_in(engine);
+	p.client = side_in(engine);
+	turned_receives(20);
+	listen_at(&p.server, _i == 2 ? "secure|" : "secure|127.0.0.1|0", &p.at);
+	pair_meet(&p);
+	pair_talk(&p);
+	pair_bye(&p);
+	pair_meet(&p);
+	pair_talk(&p);
+	pair_close(&p);
+}
+END_TEST
+
+START_TEST(where_addresses_have_no_host_a_name_is_needed)
+{
+	struct tofu_tls_options o = options_of(&certificates.server, &certificates.ca);
+	tofu_engine *engine;
+	struct tofu_transport *t;
+	struct listening at;
+	struct side side;
+
+	if (!os_has_unix_sockets()) {
+		printf("skipped: no Unix sockets\n");
+		return;
+	}
+	o.over = tofu_unix();
+	engine = engine_up(NULL);
+	t = instance(&o);
+	works(tofu_engine_register(engine, t));
+	tofu_transport_destroy(t);
+	side = side_in(engine);
+	listen_at(&side, "secure|", &at);
+	call_fails(&side, at.address, TOFU_NOT_ALLOWED);
+	engine_down(engine);
 }
 END_TEST
 
@@ -968,6 +1088,44 @@ START_TEST(a_refusal_is_logged_once_with_its_reason)
 }
 END_TEST
 
+/* It has said hello already, at length, when it is refused. */
+START_TEST(a_caller_that_is_refused_learns_why)
+{
+	struct tofu_tls_options server = options_of(&certificates.server, &certificates.ca);
+	struct tofu_tls_options client = options_of(NULL, &certificates.ca);
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine), caller = side_in(engine);
+	struct tofu_transport *t[2];
+	struct listening at;
+	char address[128];
+
+	server.verify_client = TOFU_TLS_VERIFY_REQUIRED;
+	client.scheme = "nobody";
+	t[0] = instance(&server);
+	t[1] = instance(&client);
+	for (int i = 0; i < 2; i++) {
+		works(tofu_engine_register(engine, t[i]));
+		tofu_transport_destroy(t[i]);
+	}
+	listen_at(&side, "secure|127.0.0.1|0", &at);
+	(void)snprintf(address, sizeof address, "nobody|%s", path_of(at.address));
+	for (unsigned i = 0; i < rounds(50); i++) {
+		tofu_msg *msg = message(&caller, TOFU_REQUEST, 0, 0, NULL);
+		struct tofu_header h;
+
+		number_body(msg, i, 60000);
+		works(tofu_msg_connect_to(msg, address));
+		h = post(&caller, &msg);
+		msg = expect_on(&caller, h.channel, h.id, TOFU_HELLO_RESPONSE, TOFU_ORIGIN_ENGINE,
+		                TOFU_PERMISSION_DENIED);
+		tofu_msg_put(&msg);
+		expect_end(&caller, h.channel, h.id, TOFU_PERMISSION_DENIED);
+	}
+	expect_silence(&side);
+	engine_down(engine);
+}
+END_TEST
+
 START_TEST(who_has_no_certificate_cannot_listen)
 {
 	struct tofu_tls_options o = options_of(NULL, &certificates.ca);
@@ -1098,17 +1256,21 @@ static Suite *suite_of_tls(void)
 	tcase_add_loop_test(peers, a_client_may_have_no_certificate_where_that_is_optional, 0, 2);
 	tcase_add_test(peers, a_long_identity_is_cut_but_for_its_fingerprint);
 	tcase_add_loop_test(peers, who_is_refused_and_why_both_sides_learn, 0, refusal_count);
+	tcase_add_test(peers, who_is_refused_can_send_until_it_knows);
 	tcase_add_loop_test(peers, a_pinned_certificate_is_good_as_it_is, 0, 4);
 	tcase_add_loop_test(protocol, the_lower_version_has_to_be_asked_for, 0, 2);
 	tcase_add_loop_test(protocol, a_peer_that_does_not_name_the_protocol_is_refused, 0, 3);
-	tcase_add_test(protocol, who_wants_to_renegotiate_is_not_followed);
+	tcase_add_loop_test(protocol, who_wants_to_renegotiate_is_not_followed, 0, 2);
 	tcase_add_loop_test(protocol, a_session_is_resumed_unless_that_is_off, 0, 6);
 	tcase_add_loop_test(ends, an_end_is_orderly_when_the_peer_says_so, 0, 2);
+	tcase_add_test(ends, all_that_was_sent_arrives_though_the_client_has_read_nothing);
 	tcase_add_test(ends, who_has_said_all_still_hears);
 	tcase_add_loop_test(ends, an_end_without_a_word_is_a_failure, 0, 2);
 	tcase_add_test(ends, an_end_behind_the_last_bytes_is_told_though_nothing_more_comes);
 	tcase_add_test(bytes, pieces_of_any_kind_come_out_as_they_went_in);
 	tcase_add_test(bytes, bodies_of_every_size_come_back_as_they_are);
+	tcase_add_loop_test(engines, any_transport_will_do_below, 0, 3);
+	tcase_add_test(engines, where_addresses_have_no_host_a_name_is_needed);
 	tcase_add_test(engines, engines_talk_and_part);
 	tcase_add_test(engines, a_name_that_is_called_is_the_one_in_the_certificate);
 	tcase_add_test(engines, a_thousand_connections);
@@ -1117,6 +1279,7 @@ static Suite *suite_of_tls(void)
 	tcase_add_loop_test(engines, who_stalls_in_the_handshake_holds_up_nobody, 0, 3);
 	tcase_add_test(engines, a_server_that_stalls_is_given_up);
 	tcase_add_test(engines, a_refusal_is_logged_once_with_its_reason);
+	tcase_add_test(engines, a_caller_that_is_refused_learns_why);
 	tcase_add_test(engines, who_has_no_certificate_cannot_listen);
 	tcase_add_test(options, options_that_cannot_be_are_refused_in_words);
 	tcase_add_test(options, a_key_may_stand_with_its_certificate);
