@@ -179,10 +179,14 @@ START_TEST(of_both_times_the_one_that_is_over_first_counts)
 {
 	struct tofu_options options = options_for(0);
 	struct caller c;
+	tofu_msg *msg;
 
 	options.idle_timeout_ms = ends[_i / OVER_NR].idle_ms;
 	options.receive_timeout_ms = ends[_i / OVER_NR].receive_ms;
 	caller_open(&c, _i % OVER_NR, &options);
+	raw_say(&c.peer, TOFU_SIGNAL, 8, "my last words");
+	msg = expect_peer(&c.side, TOFU_SIGNAL);
+	tofu_msg_put(&msg);
 	(void)send_until_timeout(&c, ends[_i / OVER_NR].sends, SHORT_MS);
 	caller_close(&c);
 }
