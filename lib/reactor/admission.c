@@ -144,7 +144,7 @@ void tofu_admission_refuse(struct tofu_reactor *r, const struct tofu_chan *liste
 	tofu_count(&r->counters.callers_refused, 1);
 	if (!begins_episode(r, &r->refused_ns) || r->engine->options.log == NULL)
 		return;
-	tofu_chan_peer(c, peer, sizeof peer);
+	tofu_chan_peer(r, c, peer, sizeof peer);
 	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u: callers are refused, %s is the first", listener->number,
 	                 peer);
 }

@@ -468,19 +468,22 @@ static const char *looks_like(const struct tofu_chan *c)
 }
 
 /* If there is no memory it is asked again. */
-static void note_peer(struct tofu_chan *c, const char *peer)
+static void note_peer(struct tofu_reactor *r, const struct tofu_chan *c, const char *peer)
 {
 	size_t size = strlen(peer) + 1;
+	char *text = malloc(size);
 
-	c->peer_text = malloc(size);
-	if (c->peer_text != NULL)
-		memcpy(c->peer_text, peer, size);
+	if (text != NULL)
+		memcpy(text, peer, size);
+	r->peer_texts[c->number] = text;
 }
 
-static void forget_peer(struct tofu_chan *c)
+void tofu_chan_forget_peer(struct tofu_reactor *r, const struct tofu_chan *c)
 {
-	free(c->peer_text);
-	c->peer_text = NULL;
+	if (r->peer_texts == NULL)
+		return;
+	free(r->peer_texts[c->number]);
+	r->peer_texts[c->number] = NULL;
 }
 
 static void peer_of(const struct tofu_transport *t, const struct tofu_link *link, char *out, size_t capacity)
@@ -489,26 +492,28 @@ static void peer_of(const struct tofu_transport *t, const struct tofu_link *link
 		(void)snprintf(out, capacity, "unknown");
 }
 
-void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity)
+void tofu_chan_peer(const struct tofu_reactor *r, const struct tofu_chan *c, char *out, size_t capacity)
 {
-	if (c->peer_text != NULL)
-		(void)snprintf(out, capacity, "%s", c->peer_text);
+	const char *noted = r->peer_texts != NULL ? r->peer_texts[c->number] : NULL;
+
+	if (noted != NULL)
+		(void)snprintf(out, capacity, "%s", noted);
 	else
 		peer_of(c->transport, &c->link, out, capacity);
 }
 
-void tofu_chan_tell(struct tofu_reactor *r, struct tofu_chan *c, const char *what)
+void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const char *what)
 {
 	char local[TOFU_ADDRESS_MAX + 1];
 	char peer[TOFU_ADDRESS_MAX + 1];
 
-	if (r->engine->options.log == NULL)
+	if (r->peer_texts == NULL)
 		return;
 	if (c->transport->local_address(c->transport, &c->link, local, sizeof local) != TOFU_OK)
 		(void)snprintf(local, sizeof local, "unknown");
-	tofu_chan_peer(c, peer, sizeof peer);
-	if (c->peer_text == NULL)
-		note_peer(c, peer);
+	tofu_chan_peer(r, c, peer, sizeof peer);
+	if (r->peer_texts[c->number] == NULL)
+		note_peer(r, c, peer);
 	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: %s %s, here %s", c->number, what, peer, local);
 }
 
@@ -521,7 +526,7 @@ static void complain(struct tofu_reactor *r, const struct tofu_chan *c, const st
 	if (!tofu_reactor_may_complain(r))
 		return;
 	if (link == &c->link)
-		tofu_chan_peer(c, peer, sizeof peer);
+		tofu_chan_peer(r, c, peer, sizeof peer);
 	else
 		peer_of(c->transport, link, peer, sizeof peer);
 	tofu_reactor_log(r, TOFU_LOG_WARNING, "channel %u, %s, peer %s: %s%s%s%s", c->number,
@@ -579,7 +584,7 @@ static void end(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status wh
 	tell_of_stranger(r, c);
 	tofu_chan_explain(r, c, &c->link);
 	tell_of_end(r, c);
-	forget_peer(c);
+	tofu_chan_forget_peer(r, c);
 	tofu_receive_forget(r, c);
 	tofu_admission_leave(r, c);
 	tofu_chan_drop_link(r, c, how);

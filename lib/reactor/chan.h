@@ -161,7 +161,6 @@ struct tofu_chan {
 	int64_t partial_since_ns; /* when it was taken out of the pool */
 	struct tofu_share share;  /* of the pool; open since its first frame */
 	struct tofu_block *kept;  /* read from the socket, waiting for messages to put it into */
-	char *peer_text; /* the address, for a log: of a connection that has ended the system knows it no more */
 
 	struct tofu_deadlines deadlines;
 	union {                              /* one after the other */
@@ -241,11 +240,13 @@ void tofu_chan_close(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_stat
 void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why);
 
 /** The peer's address; "unknown" if nobody can tell it. While there is a link. */
-void tofu_chan_peer(const struct tofu_chan *c, char *out, size_t capacity);
+void tofu_chan_peer(const struct tofu_reactor *r, const struct tofu_chan *c, char *out, size_t capacity);
+/** It has ended: what the log knows of its peer is not needed any more. */
+void tofu_chan_forget_peer(struct tofu_reactor *r, const struct tofu_chan *c);
 /** Its connection stands, or it listens; or a caller has said hello. */
 void tofu_chan_opened(struct tofu_reactor *r, struct tofu_chan *c);
 /** Log a line of information: "channel N: what PEER, here LOCAL". While there is a link. */
-void tofu_chan_tell(struct tofu_reactor *r, struct tofu_chan *c, const char *what);
+void tofu_chan_tell(struct tofu_reactor *r, const struct tofu_chan *c, const char *what);
 /** Log a warning about its peer: who it is, and what it looks like if that is no peer of ours. While there is a link. */
 void tofu_chan_complain(struct tofu_reactor *r, const struct tofu_chan *c, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -47,7 +47,7 @@ static enum tofu_channel_state state_of(const struct tofu_chan *c)
 	return TOFU_CHANNEL_CLOSING;
 }
 
-static void ask_transport(const struct tofu_chan *c, struct tofu_channel_info *info)
+static void ask_transport(const struct tofu_reactor *r, const struct tofu_chan *c, struct tofu_channel_info *info)
 {
 	struct tofu_identity who = { .uid = -1, .gid = -1, .pid = -1 };
 	const struct tofu_transport *t = c->transport;
@@ -56,7 +56,7 @@ static void ask_transport(const struct tofu_chan *c, struct tofu_channel_info *i
 		info->local[0] = '\0';
 	if (c->state == TOFU_CHAN_LISTENING)
 		return;
-	tofu_chan_peer(c, info->peer, sizeof info->peer);
+	tofu_chan_peer(r, c, info->peer, sizeof info->peer);
 	if (t->identify != NULL)
 		t->identify(t, &c->link, &who);
 	info->uid = who.uid;
@@ -77,7 +77,7 @@ static void count_traffic(const struct tofu_chan *c, int64_t now_ns, struct tofu
 		info->received_ago_ns = now_ns - c->received_ns;
 }
 
-static void fill_in(struct tofu_chan *c, struct tofu_channel_info *info)
+static void fill_in(const struct tofu_reactor *r, struct tofu_chan *c, struct tofu_channel_info *info)
 {
 	int64_t now_ns = tofu_plat_now_ns();
 	uint64_t gate = atomic_load(&c->gate);
@@ -91,7 +91,7 @@ static void fill_in(struct tofu_chan *c, struct tofu_channel_info *info)
 	if (c->connected)
 		count_traffic(c, now_ns, info);
 	if (c->opened_ns != 0 && c->link.handle != TOFU_NO_SOCKET)
-		ask_transport(c, info);
+		ask_transport(r, c, info);
 }
 
 enum tofu_status tofu_channel_inspect(tofu_group *g, uint16_t channel, struct tofu_channel_info *info)
@@ -111,7 +111,7 @@ enum tofu_status tofu_channel_inspect(tofu_group *g, uint16_t channel, struct to
 	tofu_reactor_hold_turn(&e->reactor);
 	status = find(e, g, channel, &c);
 	if (status == TOFU_OK)
-		fill_in(c, &all);
+		fill_in(&e->reactor, c, &all);
 	tofu_reactor_give_turn_back(&e->reactor);
 	if (status != TOFU_OK)
 		return status;

@@ -65,6 +65,10 @@ enum tofu_status tofu_reactor_init(struct tofu_reactor *r)
 	status = tofu_timers_init(&r->timers, o->max_channels);
 	if (status == TOFU_OK)
 		status = tofu_admission_init(r);
+	if (status == TOFU_OK && o->log != NULL) {
+		r->peer_texts = calloc(TOFU_CHANNEL_MAX + 1, sizeof(char *));
+		status = r->peer_texts != NULL ? TOFU_OK : TOFU_ALLOCATION_FAILED;
+	}
 	if (status != TOFU_OK)
 		return status;
 	return tofu_poller_create(o->poller, &r->poller);
@@ -833,7 +837,7 @@ static void discard(void *context, struct tofu_chan *c)
 	tofu_msg_put(&c->farewell);
 	tofu_msg_put(&c->partial);
 	tofu_msg_queue_put(&c->unsent);
-	free(c->peer_text);
+	tofu_chan_forget_peer(r, c);
 	free(c->kept);
 }
 
@@ -855,6 +859,7 @@ void tofu_reactor_fini(struct tofu_reactor *r)
 	free(r->staging);
 	tofu_timers_fini(&r->timers);
 	tofu_admission_fini(r);
+	free(r->peer_texts);
 	tofu_lead_fini(&r->lead);
 	if (r->has_turn) {
 		tofu_cond_fini(&r->turn_given_back);

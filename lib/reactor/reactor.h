@@ -144,6 +144,7 @@ struct tofu_reactor {
 	uint32_t complaints;          /* about peers, in that second */
 	uint32_t complaints_left_out; /* that the log did not get, and that it has still to be told of */
 	struct tofu_log log;          /* of this turn */
+	char **peer_texts; /* for the log, by channel: when a connection has ended the system knows its peer no more; NULL: no log */
 };
 
 enum tofu_status tofu_reactor_init(struct tofu_reactor *r);
