@@ -25,7 +25,6 @@ static struct tofu_transport *copy_of(struct fake fakes[OVER_NR], int transport,
 	fake->real = over_transport(transport);
 	fake->table = *fake->real;
 	fake->table.scheme = scheme;
-	fake->table.form = TOFU_FORM_TEXT; /* lists of addresses */
 	return &fake->table;
 }
 
@@ -139,6 +138,7 @@ const struct tofu_transport *fake_many(int transport)
 	struct tofu_transport *fake = copy_of(fakes, transport, "many");
 
 	fake->resolve = many_resolve;
+	fake->form = TOFU_FORM_TEXT; /* a list of addresses */
 	return fake;
 }
 
@@ -491,6 +491,7 @@ const struct tofu_transport *fake_racing(void)
 	struct tofu_transport *fake = copy_of(fakes, OVER_TCP, "racing");
 
 	fake->resolve = racing_resolve;
+	fake->form = TOFU_FORM_TEXT;
 	fake->connect_start = racing_start_one;
 	fake->connect_finish = racing_finish;
 	fake->close = racing_end;
