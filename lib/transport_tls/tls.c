@@ -253,6 +253,12 @@ static void tls_acknowledge(const struct tofu_transport *t, struct tofu_link *li
 	over(t)->acknowledge(over(t), below(link));
 }
 
+static size_t tls_peer_key(const struct tofu_transport *t, const struct tofu_link *link, unsigned char *key,
+                           size_t capacity)
+{
+	return over(t)->peer_key(over(t), below(link), key, capacity);
+}
+
 static enum tofu_status tls_look(const struct tofu_transport *t, struct tofu_link *link, uint32_t waited_ms,
                                  int *settled)
 {
@@ -319,6 +325,7 @@ static void offer(struct tofu_transport *t, const struct tofu_transport *lower)
 	t->complete = lower->complete != NULL ? tls_complete : NULL;
 	t->look = lower->look != NULL ? tls_look : NULL;
 	t->look_ms = lower->look_ms;
+	t->peer_key = lower->peer_key != NULL ? tls_peer_key : NULL;
 	t->form = lower->form;
 }
 
