@@ -774,7 +774,7 @@ START_TEST(any_transport_will_do_below)
 	}
 	p.descriptors = os_descriptors();
 	o.over = lower[_i];
-	o.name = _i == 2 ? "localhost" : NULL;
+	o.name = "localhost"; /* not all of them have addresses with a host */
 	engine = engine_up(NULL);
 	t = instance(&o);
 	works(tofu_engine_register(engine, t));

@@ -212,7 +212,10 @@ static enum tofu_status tls_connect_start(const struct tofu_transport *t, struct
 	if (status != TOFU_OK)
 		return status;
 	l->connected = true;
-	return tofu_tls_handshake(l, want);
+	status = tofu_tls_handshake(l, want);
+	if (status == TOFU_WOULD_BLOCK && *want == 0) /* it has begun: connect_finish is to go on */
+		*want = TOFU_WRITABLE;
+	return status;
 }
 
 static enum tofu_status tls_connect_finish(const struct tofu_transport *t, struct tofu_link *link, unsigned *want)
