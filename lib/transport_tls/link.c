@@ -328,6 +328,7 @@ static enum tofu_status discard(struct tofu_tls_link *l, unsigned *want)
 	unsigned char scratch[4096];
 
 	for (size_t all = 0; all < DISCARDED_AT_ONCE; all += sizeof scratch) {
+		/* cppcheck-suppress legacyUninitvar ; it is written to */
 		struct tofu_iov iov = { scratch, sizeof scratch };
 		enum tofu_status status;
 		size_t done = 0;
