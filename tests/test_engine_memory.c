@@ -363,7 +363,8 @@ static void attempt(struct attempt *a, int transport)
 		return;
 	if (went_well(a, tofu_engine_create(&options, &a->engine), "engine")) {
 		for (int i = 0; i < OVER_NR; i++)
-			(void)went_well(a, tofu_engine_register(a->engine, over_transport(i)), "register");
+			if (over_here(i))
+				(void)went_well(a, tofu_engine_register(a->engine, over_transport(i)), "register");
 		a->side.engine = a->engine;
 		if (!a->gave_up && went_well(a, tofu_group_create(a->engine, &a->side.group), "group"))
 			try_open(a, true, over_anywhere(transport));

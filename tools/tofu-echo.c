@@ -32,7 +32,7 @@ static const char help[] =
 	"  -t, --timeout SECONDS          give up when nothing arrives for so long (30)\n"
 	"      --poller NAME              what the engine waits with: auto, poll, epoll, afd (auto)\n"
 	"      --cert, --key FILE         TLS: the certificate of this side and its key, PEM\n"
-	"      --ca FILE                  TLS: whom it trusts; serve: clients need a certificate, too\n"
+	"      --ca FILE                  TLS: whom it trusts; serve: clients need a certificate\n"
 	"  -v, --verbose                  on standard error: the engine's log, peers, messages\n"
 	"  -h, --help                     this text\n"
 	"  -V, --version                  the version of the library\n"
