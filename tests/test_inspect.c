@@ -43,7 +43,10 @@ START_TEST(both_ends_of_a_connection_know_each_other)
 	ck_assert_str_eq(client.peer, p.at.address);
 	ck_assert_str_eq(server.local, p.at.address);
 	ck_assert_str_eq(client.local, server.peer);
-	ck_assert_str_eq(client.identity, "");
+	if (_i == OVER_TLS)
+		ck_assert_ptr_nonnull(strstr(client.identity, "subject=CN=tests"));
+	else
+		ck_assert_str_eq(client.identity, "");
 	ck_assert_int_ge(client.opened_ago_ns, client.sent_ago_ns);
 	ck_assert_int_ge(server.received_ago_ns, 0);
 	pair_close(&p);
