@@ -907,7 +907,7 @@ static size_t echo_size(unsigned i)
 /* Every size once, and then on from the smallest. In quick form every seventh. */
 START_TEST(bodies_of_every_size_come_back_as_they_are)
 {
-	enum { AT_ONCE = 8, ALL = 65536 };
+	enum { AT_ONCE = 8, ALL = 100000 };
 	const unsigned step = rounds(10) == 10 ? 1 : 7;
 	struct pair p;
 
@@ -1244,7 +1244,7 @@ static Suite *suite_of_tls(void)
 {
 	Suite *suite = suite_create("tls");
 	TCase *peers = suite_case(suite, "peers", 60), *protocol = suite_case(suite, "protocol", 60),
-	      *ends = suite_case(suite, "ends", 60), *bytes = suite_case(suite, "bytes", 120),
+	      *ends = suite_case(suite, "ends", 60), *bytes = suite_case(suite, "bytes", 240),
 	      *engines = suite_case(suite, "engines", 60), *options = suite_case(suite, "options", 60);
 	TCase *all[] = { peers, protocol, ends, bytes, engines, options };
 	const int refusal_count = sizeof refusals / sizeof refusals[0];
