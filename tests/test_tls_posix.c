@@ -197,10 +197,15 @@ static int forget(void *context)
 	return 0;
 }
 
+/* OpenSSL keeps errors for each thread until that ends. In a child there are no threads to end: valgrind takes that for a leak. */
 START_TEST(a_child_that_forgets_says_nothing)
 {
 	struct pair p;
 
+	if (getenv("TOFU_TEST_VALGRIND") != NULL) {
+		printf("skipped: a child has lost what OpenSSL keeps for the threads of its parent\n");
+		return;
+	}
 	p.descriptors = os_descriptors();
 	p.server = side_in(secure_engine());
 	p.client = side_in(secure_engine());
