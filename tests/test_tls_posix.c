@@ -3,6 +3,7 @@
 /* TLS as only POSIX has it: the modes of key files, and children of fork(). The rest is in test_tls.c. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
