@@ -21,6 +21,7 @@
 
 #include "lib/harness.h"
 #include "lib/os.h"
+#include "lib/raw.h"
 #include "lib/sockets.h"
 #include "lib/steps.h"
 #include "lib/system.h"
@@ -549,6 +550,33 @@ START_TEST(whom_a_listener_denies_it_closes_and_goes_on)
 	ck_assert_uint_eq(stats_of(engine).callers_refused, 3);
 	expect_silence(&server);
 	engine_down(engine);
+}
+END_TEST
+
+/* Its path is what it likes, and it is told to people. */
+START_TEST(the_path_of_a_caller_cannot_break_a_line)
+{
+	struct tofu_channel_info info = { .size = sizeof info };
+	tofu_engine *engine = engine_up(NULL);
+	struct side side = side_in(engine);
+	struct listening at;
+	struct raw peer;
+	struct tofu_sockaddr to;
+	tofu_msg *msg;
+
+	listen_over(&side, OVER_UDS, &at);
+	(void)snprintf(path, sizeof path, "%s/a\nb", dir);
+	peer.socket = bind_raw(SOCK_STREAM);
+	works(tofu_sockaddr_unix(path_of(at.address), &to));
+	ck_assert_int_eq(connect((int)peer.socket, (const struct sockaddr *)to.bytes, (socklen_t)to.len), 0);
+	raw_hello(&peer, 1);
+	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
+	works(tofu_channel_inspect(side.group, tofu_msg_header(msg)->channel, &info));
+	ck_assert_ptr_nonnull(strstr(info.peer, "/a?b"));
+	tofu_msg_put(&msg);
+	raw_hang_up(&peer, TOFU_CLOSE_ORDERLY);
+	engine_down(engine);
+	ck_assert_int_eq(unlink(path), 0);
 }
 END_TEST
 
@@ -1345,6 +1373,7 @@ static Suite *suite_of_unix_posix(void)
 	tcase_add_test(tc, a_list_that_is_none_is_not_allowed);
 	tcase_add_test(tc, whom_a_listener_denies_it_closes_and_goes_on);
 	tcase_add_test(tc, each_user_has_connections_of_its_own_to_be_counted);
+	tcase_add_test(tc, the_path_of_a_caller_cannot_break_a_line);
 
 	tc = unix_case(s, "abstract");
 	tcase_add_test(tc, two_ends_meet_at_an_abstract_name_and_no_file_is_made);

@@ -439,7 +439,7 @@ class Calling(unittest.TestCase):
                 r = run("call", "-v", "-n3", s.addresses[0])
                 self.assertEqual(r.returncode, 0, r.stderr)
                 out = s.stop()[2]
-                whose = r"tofu-echo: channel \d+: the peer is (\S+), here is (\S+?)(?:, uid \d+, gid \d+, pid \d+)?\n"
+                whose = r"tofu-echo: channel \d+: the peer is (\S+), here is (\S+?)(?:, uid \d+, gid \d+)?(?:, pid \d+)?\n"
                 peer, here = re.search(whose, r.stderr).groups()
                 self.assertEqual(peer, s.addresses[0])
                 self.assertEqual(re.search(whose, out).groups(), (here, peer))

@@ -136,13 +136,11 @@ void tofu_say_peer(tofu_group *group, uint16_t channel)
 
 	if (tofu_channel_inspect(group, channel, &info) != TOFU_OK)
 		return; /* it has ended already, which is said as well */
-	add(&line, "channel %u: the peer is ", channel);
-	add_escaped(&line, info.peer, strlen(info.peer));
-	add(&line, ", here is ");
-	add_escaped(&line, info.local, strlen(info.local));
+	add(&line, "channel %u: the peer is %s, here is %s", channel, info.peer, info.local);
 	if (info.uid >= 0)
-		add(&line, ", uid %lld, gid %lld, pid %lld", (long long)info.uid, (long long)info.gid,
-		    (long long)info.pid);
+		add(&line, ", uid %lld, gid %lld", (long long)info.uid, (long long)info.gid);
+	if (info.pid >= 0) /* all that Windows tells */
+		add(&line, ", pid %lld", (long long)info.pid);
 	if (info.identity[0] != '\0') {
 		add(&line, ", identity \"");
 		add_escaped(&line, info.identity, strlen(info.identity));

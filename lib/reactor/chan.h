@@ -239,7 +239,7 @@ void tofu_chan_close(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_stat
 /** The same, but the peer shall see a failure. */
 void tofu_chan_abort(struct tofu_reactor *r, struct tofu_chan *c, enum tofu_status why);
 
-/** The peer's address; "unknown" if nobody can tell it. While there is a link. */
+/** The peer's address, without control characters; "unknown" if nobody can tell it. While there is a link. */
 void tofu_chan_peer(const struct tofu_reactor *r, const struct tofu_chan *c, char *out, size_t capacity);
 /** It has ended: what the log knows of its peer is not needed any more. */
 void tofu_chan_forget_peer(struct tofu_reactor *r, const struct tofu_chan *c);
