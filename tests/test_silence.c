@@ -265,8 +265,8 @@ START_TEST(a_silent_connection_lives_on_and_wakes_nobody)
 
 	pair_open_apart(&p, _i, NULL, NULL);
 	pair_talk(&p);
-	if (whole) /* the last look at what was sent, timers that are put right */
-		passes(&p.client, 15 * TOFU_NS_PER_S);
+	if (whole) /* the last looks at what was sent and at memory to be given back, timers that are put right */
+		passes(&p.client, 30 * TOFU_NS_PER_S);
 	comes_to_rest(&p.server, TOFU_NS_PER_S / 5);
 	comes_to_rest(&p.client, TOFU_NS_PER_S / 5);
 	client = stats_of(p.client.engine).wakeups;
