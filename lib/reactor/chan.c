@@ -490,9 +490,7 @@ static void peer_of(const struct tofu_transport *t, const struct tofu_link *link
 {
 	if (t->peer_address == NULL || t->peer_address(t, link, out, capacity) != TOFU_OK)
 		(void)snprintf(out, capacity, "unknown");
-	for (char *at = out; *at != '\0'; at++) /* the path of a Unix socket is what its process likes */
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			*at = '?';
+	tofu_log_clean(out); /* the path of a Unix socket is what its process likes */
 }
 
 void tofu_chan_peer(const struct tofu_reactor *r, const struct tofu_chan *c, char *out, size_t capacity)

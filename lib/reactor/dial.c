@@ -276,9 +276,7 @@ static void log_fault(struct tofu_reactor *r, const struct tofu_chan *c, const s
 
 	if (fault == NULL)
 		return;
-	for (char *at = address; *at != '\0'; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f)
-			*at = '?';
+	tofu_log_clean(address);
 	tofu_reactor_log(r, TOFU_LOG_INFO, "channel %u: cannot %s: %s (%s)", c->number,
 	                 m->header.opcode == TOFU_WELCOME_REQUEST ? "listen" : "connect", fault, address);
 }

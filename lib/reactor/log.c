@@ -23,6 +23,13 @@ void tofu_log_add(struct tofu_log *log, enum tofu_log_level level, const char *f
 	log->used += 1 + strlen(line + 1) + 1;
 }
 
+void tofu_log_clean(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 void tofu_log_take(struct tofu_log *log, struct tofu_log *out)
 {
 	out->used = log->used;

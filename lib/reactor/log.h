@@ -28,6 +28,8 @@ struct tofu_log {
 
 void tofu_log_add(struct tofu_log *log, enum tofu_log_level level, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
+/** What others chose, to be put into a line: control characters become question marks. */
+void tofu_log_clean(char *text);
 /** All that is in it, to `out`, which need not be initialised. */
 void tofu_log_take(struct tofu_log *log, struct tofu_log *out);
 /** Line by line, in their order, then how many were lost. tell may be NULL if there is nothing. */
