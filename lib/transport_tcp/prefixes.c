@@ -5,26 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport_tcp/digits.h"
+
 enum { ITEM_MAX = 63 };
 
 static const char separators[] = " ,";
-
-/* Decimal digits and nothing else, up to most; -1: it is not that. */
-static int parse_bits(const char *text, int most)
-{
-	int bits = 0;
-
-	if (*text == '\0')
-		return -1;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return -1;
-		bits = bits * 10 + (*text - '0');
-		if (bits > most)
-			return -1;
-	}
-	return bits;
-}
 
 static bool bit_of(const unsigned char *bytes, unsigned bit)
 {
@@ -62,7 +47,7 @@ static enum tofu_status parse_one(const char *text, size_t len, struct tofu_pref
 	if (st != TOFU_OK)
 		return st == TOFU_HOST_NOT_FOUND || st == TOFU_WOULD_BLOCK ? TOFU_INVALID_ADDRESS : st;
 	out->len = tofu_sockaddr_inet_bytes(&address, out->bytes);
-	bits = slash != NULL ? parse_bits(slash + 1, (int)out->len * 8) : (int)out->len * 8;
+	bits = slash != NULL ? tofu_digits(slash + 1, (int)out->len * 8) : (int)out->len * 8;
 	if (bits < 0)
 		return TOFU_INVALID_ADDRESS;
 	out->bits = (unsigned)bits;

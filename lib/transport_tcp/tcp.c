@@ -15,6 +15,7 @@
 
 #include <tofu/tcp.h>
 
+#include "transport_tcp/digits.h"
 #include "transport_tcp/prefixes.h"
 
 /* The longest name of DNS is 253 bytes; a numeric address with its zone is far shorter. */
@@ -48,22 +49,12 @@ static uint32_t dead_after_ms(const struct tofu_transport *t)
 	return config != NULL ? config->dead_after_ms : DEAD_AFTER_MS;
 }
 
-/* Decimal digits and nothing else: no sign, no space, no octal. */
 static int parse_port(const char *text, uint16_t *out)
 {
-	unsigned value = 0;
+	int port = tofu_digits(text, UINT16_MAX);
 
-	if (*text == '\0')
-		return 0;
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9')
-			return 0;
-		value = value * 10 + (unsigned)(*text - '0');
-		if (value > UINT16_MAX)
-			return 0;
-	}
-	*out = (uint16_t)value;
-	return 1;
+	*out = port >= 0 ? (uint16_t)port : 0;
+	return port >= 0;
 }
 
 /* Copy the host without the brackets of a URL. Those are for IPv6 only, whose colons are why URLs have them. */
