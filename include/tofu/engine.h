@@ -60,8 +60,9 @@ enum tofu_log_level { TOFU_LOG_ERROR = 0, TOFU_LOG_WARNING = 1, TOFU_LOG_INFO = 
  * tofu_engine_run(), tofu_group_destroy() or tofu_engine_destroy(). Under no lock, so that
  * it may take locks that are held over a fork(), and may fork. It should return soon, since I/O waits for it, and must not
  * call back into the engine. Lines come in their order, when the engine is about to wait or to end; a notice of the same event
- * may come before. Of many lines at once the first 4 KiB are told, then one that says how many there were beyond; so it is
- * with warnings about peers, of which there may be 20 in a second.
+ * may come before. Of many lines at once the first 4 KiB are told (of TOFU_LOG_INFO the first 2 KiB), then one that says how many
+ * were left out: a warning, unless all of those are TOFU_LOG_INFO. So it is with warnings about peers, of which there may be 20 in a
+ * second.
  */
 typedef void tofu_log_fn(void *context, enum tofu_log_level level, const char *text);
 
