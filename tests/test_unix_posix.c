@@ -563,12 +563,14 @@ START_TEST(the_path_of_a_caller_cannot_break_a_line)
 	struct raw peer;
 	struct tofu_sockaddr to;
 	tofu_msg *msg;
+	int fd;
 
 	listen_over(&side, OVER_UDS, &at);
 	(void)snprintf(path, sizeof path, "%s/a\nb", dir);
-	peer.socket = bind_raw(SOCK_STREAM);
+	fd = bind_raw(SOCK_STREAM);
 	works(tofu_sockaddr_unix(path_of(at.address), &to));
-	ck_assert_int_eq(connect((int)peer.socket, (const struct sockaddr *)to.bytes, (socklen_t)to.len), 0);
+	ck_assert_int_eq(connect(fd, (const struct sockaddr *)to.bytes, (socklen_t)to.len), 0);
+	raw_take(&peer, fd);
 	raw_hello(&peer, 1);
 	msg = expect_peer(&side, TOFU_HELLO_REQUEST);
 	works(tofu_channel_inspect(side.group, tofu_msg_header(msg)->channel, &info));

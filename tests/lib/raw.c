@@ -64,12 +64,18 @@ static void address_of(const char *address, struct tofu_sockaddr *out)
 		works(tofu_sockaddr_unix(path_of(address), out));
 }
 
+void raw_take(struct raw *peer, intptr_t connected)
+{
+	peer->socket = connected;
+	peer->tls = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+}
+
 void raw_call(struct raw *peer, const char *address)
 {
 	struct tofu_sockaddr to;
 	enum tofu_status st;
 
-	peer->tls = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	raw_take(peer, TOFU_NO_SOCKET);
 	if (strncmp(address, "tls|", 4) == 0) {
 		over_tls_call(address, &peer->tls);
 		peer->socket = peer->tls.handle;
@@ -116,7 +122,7 @@ void raw_accept(struct raw *peer, intptr_t listener)
 {
 	enum tofu_status st;
 
-	peer->tls = (struct tofu_link){ .handle = TOFU_NO_SOCKET };
+	raw_take(peer, TOFU_NO_SOCKET);
 	if (over_tls_accept(listener, &peer->tls)) {
 		peer->socket = peer->tls.handle;
 		return;

@@ -41,6 +41,8 @@ struct raw {
 
 /** Connect to "tcp|host|port", "uds|path" or "tls|host|port". */
 void raw_call(struct raw *peer, const char *address);
+/** Make a peer of a plain socket that is connected. */
+void raw_take(struct raw *peer, intptr_t connected);
 /** A listener of that transport, and its address to call. */
 intptr_t raw_listen(int transport, char *address, size_t capacity);
 /** The next one that calls it. */
