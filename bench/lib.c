@@ -22,7 +22,7 @@
 enum { LIMIT_SECONDS = 300 };
 
 static const char *const works[BENCH_WORKS] = { "throughput", "latency", "parallel", "connections", "churn" };
-static const char *const transports[] = { "tcp", "uds" };
+static const char *const transports[BENCH_TRANSPORTS] = { "tcp", "uds", "tls" };
 static const char *program = "peer";
 
 void tofu_bench_die(const char *format, ...)
@@ -174,7 +174,18 @@ static void print_text(const struct bench_options *o, const struct bench_peer *p
 
 /* the command line */
 
-enum { LONG_TRANSPORT = 1, LONG_SIZE, LONG_COUNT, LONG_CHANNELS, LONG_SERVE, LONG_TO, LONG_JSON };
+enum {
+	LONG_TRANSPORT = 1,
+	LONG_SIZE,
+	LONG_COUNT,
+	LONG_CHANNELS,
+	LONG_SERVE,
+	LONG_TO,
+	LONG_JSON,
+	LONG_CERT,
+	LONG_KEY,
+	LONG_CA
+};
 
 /* clang-format off */
 static const struct option long_options[] = {
@@ -185,6 +196,9 @@ static const struct option long_options[] = {
 	{ "serve",     no_argument,       NULL, LONG_SERVE },
 	{ "to",        required_argument, NULL, LONG_TO },
 	{ "json",      no_argument,       NULL, LONG_JSON },
+	{ "cert",      required_argument, NULL, LONG_CERT },
+	{ "key",       required_argument, NULL, LONG_KEY },
+	{ "ca",        required_argument, NULL, LONG_CA },
 	{ NULL,        0,                 NULL, 0 },
 };
 /* clang-format on */
@@ -217,8 +231,9 @@ static size_t one_of(const char *const *names, size_t n, const char *text)
 static void usage(void)
 {
 	(void)fprintf(stderr,
-	              "usage: %s throughput|latency|parallel|connections|churn [--transport tcp|uds] [--size BYTES]\n"
-	              "       [--count N] [--channels N] [--json] --serve | --to ADDRESS\n",
+	              "usage: %s throughput|latency|parallel|connections|churn [--transport tcp|uds|tls]\n"
+	              "       [--size BYTES] [--count N] [--channels N] [--json] --serve | --to ADDRESS\n"
+	              "       with tls: --serve --cert FILE --key FILE | --to ADDRESS --ca FILE\n",
 	              program);
 	exit(2);
 }
@@ -232,7 +247,7 @@ static void parse(int argc, char **argv, struct bench_options *o)
 	o->work = (enum bench_work)one_of(works, BENCH_WORKS, argv[1]);
 	while ((option = getopt_long(argc - 1, argv + 1, "", long_options, NULL)) != -1) {
 		if (option == LONG_TRANSPORT)
-			o->transport = (enum bench_transport)one_of(transports, 2, optarg);
+			o->transport = (enum bench_transport)one_of(transports, BENCH_TRANSPORTS, optarg);
 		else if (option == LONG_SIZE)
 			o->size = (uint32_t)whole("size", optarg, 16, 65535);
 		else if (option == LONG_COUNT)
@@ -245,10 +260,18 @@ static void parse(int argc, char **argv, struct bench_options *o)
 			o->to = optarg;
 		else if (option == LONG_JSON)
 			o->json = true;
+		else if (option == LONG_CERT)
+			o->cert = optarg;
+		else if (option == LONG_KEY)
+			o->key = optarg;
+		else if (option == LONG_CA)
+			o->ca = optarg;
 		else
 			usage();
 	}
 	if (optind != argc - 1 || o->serve == (o->to != NULL))
+		usage();
+	if (o->transport == BENCH_TLS && (o->serve ? o->cert == NULL || o->key == NULL : o->ca == NULL))
 		usage();
 }
 

@@ -25,7 +25,7 @@
 #include "../tools/histogram.h"
 
 enum bench_work { BENCH_THROUGHPUT, BENCH_LATENCY, BENCH_PARALLEL, BENCH_CONNECTIONS, BENCH_CHURN, BENCH_WORKS };
-enum bench_transport { BENCH_TCP, BENCH_UDS };
+enum bench_transport { BENCH_TCP, BENCH_UDS, BENCH_TLS, BENCH_TRANSPORTS };
 
 struct bench_options {
 	enum bench_work work;
@@ -37,6 +37,10 @@ struct bench_options {
 	const char *to; /* the client's: what the server said it listens on */
 	bool json;
 	char path[100]; /* of the server's socket, with uds; unlinked at the end */
+	/* PEM files, with tls: the server's certificate and its key, and whom the client trusts */
+	const char *cert;
+	const char *key;
+	const char *ca;
 };
 
 struct bench_result {

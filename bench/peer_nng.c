@@ -18,6 +18,8 @@
 #include <nng/protocol/pipeline0/push.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/tls/tls.h>
+#include <nng/transport/tls/tls.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,18 +77,58 @@ static void prepare(nng_socket s)
 	checked(nng_pipe_notify(s, NNG_PIPE_EV_REM_POST, pipe_changed, NULL), "nng_pipe_notify");
 }
 
+/* A text in memory of its own. */
+static char *content_of(const char *path)
+{
+	enum { MOST = 65536 };
+	char *text = calloc(MOST, 1);
+	FILE *file = fopen(path, "r");
+
+	if (text == NULL || file == NULL || fread(text, 1, MOST - 1, file) == 0)
+		tofu_bench_die("cannot read %s", path);
+	(void)fclose(file);
+	return text;
+}
+
+/* The client judges the server's certificate; NULL: not TLS. */
+static nng_tls_config *secure(const struct bench_options *o)
+{
+	nng_tls_config *config;
+
+	if (o->transport != BENCH_TLS)
+		return NULL;
+	checked(nng_tls_register(), "nng_tls_register");
+	checked(nng_tls_config_alloc(&config, o->serve ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT), "TLS");
+	if (o->serve) {
+		checked(nng_tls_config_own_cert(config, content_of(o->cert), content_of(o->key), NULL), o->cert);
+	} else {
+		checked(nng_tls_config_ca_chain(config, content_of(o->ca), NULL), o->ca);
+		checked(nng_tls_config_server_name(config, "localhost"), "name");
+		checked(nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED), "TLS");
+	}
+	return config;
+}
+
 static void listen_on(const struct bench_options *o, nng_socket s)
 {
+	static const char *const schemes[] = { [BENCH_TCP] = "tcp", [BENCH_TLS] = "tls+tcp" };
+	nng_tls_config *config = secure(o);
 	nng_listener listener;
 	char text[128];
 	int port = 0;
 
 	prepare(s);
-	(void)snprintf(text, sizeof text, "ipc://%s", o->path);
-	checked(nng_listen(s, o->transport == BENCH_TCP ? "tcp://127.0.0.1:0" : text, &listener, 0), "nng_listen");
-	if (o->transport == BENCH_TCP) {
+	if (o->transport == BENCH_UDS)
+		(void)snprintf(text, sizeof text, "ipc://%s", o->path);
+	else
+		(void)snprintf(text, sizeof text, "%s://127.0.0.1:0", schemes[o->transport]);
+	checked(nng_listener_create(&listener, s, text), "nng_listener_create");
+	if (config != NULL)
+		checked(nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, config), "NNG_OPT_TLS_CONFIG");
+	checked(nng_listener_start(listener, 0), "nng_listener_start");
+	if (o->transport != BENCH_UDS) {
 		checked(nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port), "NNG_OPT_TCP_BOUND_PORT");
-		(void)snprintf(text, sizeof text, "tcp://127.0.0.1:%d", port);
+		(void)snprintf(text, sizeof text, "%s://127.0.0.1:%d", schemes[o->transport], port);
 	}
 	tofu_bench_listening(text);
 }
@@ -130,7 +172,15 @@ static nng_socket listen_rep(const struct bench_options *o)
 
 static void connect_to(const struct bench_options *o, nng_socket s)
 {
-	checked(nng_dial(s, o->to, NULL, 0), "nng_dial");
+	static nng_tls_config *config;
+	nng_dialer dialer;
+
+	if (config == NULL)
+		config = secure(o);
+	checked(nng_dialer_create(&dialer, s, o->to), "nng_dialer_create");
+	if (config != NULL)
+		checked(nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config), "NNG_OPT_TLS_CONFIG");
+	checked(nng_dialer_start(dialer, 0), "nng_dialer_start");
 }
 
 static nng_msg *message(const struct bench_options *o)

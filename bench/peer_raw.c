@@ -8,116 +8,26 @@
  * taken to come whole but for a short read, which is gone on with.
  */
 
-#include "lib.h"
+#include "sockets.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { HEADER = 4, BLOCK = 256 * 1024, BIG = 8 * 1024, GATHER = 4, EVENTS = 256 };
+enum { BLOCK = 256 * 1024, BIG = 8 * 1024, GATHER = 4, EVENTS = 256 };
 
 static unsigned char block[BLOCK];
-static unsigned char frame[HEADER + 65536];
-
-static int checked(int result, const char *what)
-{
-	if (result < 0)
-		tofu_bench_die("%s: %s", what, strerror(errno));
-	return result;
-}
-
-/* sockets */
-
-static void no_delay(const struct bench_options *o, int fd)
-{
-	int on = 1;
-
-	if (o->transport == BENCH_TCP)
-		(void)checked(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-}
-
-static int open_socket(const struct bench_options *o)
-{
-	return checked(socket(o->transport == BENCH_TCP ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-}
-
-static int listen_tcp(const struct bench_options *o)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t length = sizeof at;
-	int fd = open_socket(o);
-	char text[40];
-
-	(void)checked(bind(fd, (struct sockaddr *)&at, sizeof at), "bind");
-	(void)checked(listen(fd, 4096), "listen");
-	(void)checked(getsockname(fd, (struct sockaddr *)&at, &length), "getsockname");
-	(void)snprintf(text, sizeof text, "tcp://127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
-	tofu_bench_listening(text);
-	return fd;
-}
-
-static int listen_unix(const struct bench_options *o)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = open_socket(o);
-	char text[120];
-
-	(void)snprintf(at.sun_path, sizeof at.sun_path, "%s", o->path);
-	(void)checked(bind(fd, (struct sockaddr *)&at, sizeof at), "bind");
-	(void)checked(listen(fd, 4096), "listen");
-	(void)snprintf(text, sizeof text, "unix://%s", o->path);
-	tofu_bench_listening(text);
-	return fd;
-}
-
-static int listen_on(const struct bench_options *o)
-{
-	return o->transport == BENCH_TCP ? listen_tcp(o) : listen_unix(o);
-}
-
-static int accept_one(const struct bench_options *o, int listener)
-{
-	int fd = checked(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept");
-
-	no_delay(o, fd);
-	return fd;
-}
-
-static int connect_to(const struct bench_options *o)
-{
-	struct sockaddr_in inet = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_un local = { .sun_family = AF_UNIX };
-	const char *port = strrchr(o->to, ':');
-	int fd = open_socket(o);
-
-	if (o->transport == BENCH_TCP && strncmp(o->to, "tcp://", 6) == 0) {
-		inet.sin_port = htons((uint16_t)atoi(port + 1));
-		(void)checked(connect(fd, (struct sockaddr *)&inet, sizeof inet), "connect");
-	} else if (o->transport == BENCH_UDS && strncmp(o->to, "unix://", 7) == 0) {
-		(void)snprintf(local.sun_path, sizeof local.sun_path, "%s", o->to + 7);
-		(void)checked(connect(fd, (struct sockaddr *)&local, sizeof local), "connect");
-	} else {
-		tofu_bench_die("'%s' is not an address of this transport", o->to);
-	}
-	no_delay(o, fd);
-	return fd;
-}
+static unsigned char frame[BENCH_FRAME_MAX];
 
 static void write_whole(int fd, const unsigned char *bytes, size_t n)
 {
 	while (n > 0) {
 		ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
 
-		(void)checked((int)sent, "send");
+		(void)tofu_bench_checked((int)sent, "send");
 		bytes += sent;
 		n -= (size_t)sent;
 	}
@@ -131,7 +41,7 @@ static bool read_whole(int fd, unsigned char *bytes, size_t n)
 	while (have < n) {
 		ssize_t got = recv(fd, bytes + have, n - have, 0);
 
-		(void)checked((int)got, "recv");
+		(void)tofu_bench_checked((int)got, "recv");
 		if (got == 0 && have == 0)
 			return false;
 		if (got == 0)
@@ -143,37 +53,21 @@ static bool read_whole(int fd, unsigned char *bytes, size_t n)
 
 /* frames */
 
-static size_t frame_make(const struct bench_options *o, unsigned char *out)
-{
-	memcpy(out, &o->size, HEADER);
-	memcpy(out + HEADER, tofu_bench_body(), o->size);
-	return HEADER + o->size;
-}
-
-static void frame_check(const struct bench_options *o, const unsigned char *at)
-{
-	uint32_t size = 0;
-
-	memcpy(&size, at, HEADER);
-	if (size != o->size)
-		tofu_bench_die("a frame of %u bytes", (unsigned)size);
-}
-
 static void round_trip(const struct bench_options *o, int fd, size_t n)
 {
 	write_whole(fd, frame, n);
 	if (!read_whole(fd, frame, n))
 		tofu_bench_die("the server is gone");
-	frame_check(o, frame);
+	tofu_bench_check_frame(o, frame);
 }
 
 /* One frame back to where it came from. False: the peer is gone. */
 static bool echo(const struct bench_options *o, int fd)
 {
-	if (!read_whole(fd, frame, HEADER + o->size))
+	if (!read_whole(fd, frame, BENCH_HEADER + o->size))
 		return false;
-	frame_check(o, frame);
-	write_whole(fd, frame, HEADER + o->size);
+	tofu_bench_check_frame(o, frame);
+	write_whole(fd, frame, BENCH_HEADER + o->size);
 	return true;
 }
 
@@ -181,8 +75,8 @@ static bool echo(const struct bench_options *o, int fd)
 
 static void serve_throughput(struct bench_options *o, struct bench_result *r)
 {
-	int fd = accept_one(o, listen_on(o));
-	size_t whole = HEADER + o->size;
+	int fd = tofu_bench_accept(o, tofu_bench_listen(o));
+	size_t whole = BENCH_HEADER + o->size;
 	size_t have = 0;
 	uint64_t seen = 0;
 
@@ -190,11 +84,11 @@ static void serve_throughput(struct bench_options *o, struct bench_result *r)
 		ssize_t got = recv(fd, block + have, BLOCK - have, 0);
 		size_t at = 0;
 
-		if (checked((int)got, "recv") == 0)
+		if (tofu_bench_checked((int)got, "recv") == 0)
 			tofu_bench_die("only %llu messages came", (unsigned long long)seen);
 		have += (size_t)got;
 		for (; have - at >= whole; at += whole) {
-			frame_check(o, block + at);
+			tofu_bench_check_frame(o, block + at);
 			if (++seen == 1)
 				tofu_bench_begin(r);
 		}
@@ -211,7 +105,7 @@ static void serve_throughput(struct bench_options *o, struct bench_result *r)
 static void send_small(const struct bench_options *o, int fd)
 {
 	const unsigned char *body = tofu_bench_body();
-	size_t whole = HEADER + o->size;
+	size_t whole = BENCH_HEADER + o->size;
 	size_t fill = 0;
 
 	for (uint64_t i = 0; i < o->count; i++) {
@@ -219,8 +113,8 @@ static void send_small(const struct bench_options *o, int fd)
 			write_whole(fd, block, fill);
 			fill = 0;
 		}
-		memcpy(block + fill, &o->size, HEADER);
-		memcpy(block + fill + HEADER, body, o->size);
+		memcpy(block + fill, &o->size, BENCH_HEADER);
+		memcpy(block + fill + BENCH_HEADER, body, o->size);
 		fill += whole;
 	}
 	write_whole(fd, block, fill);
@@ -232,7 +126,7 @@ static void write_vector(int fd, struct iovec *v, size_t n)
 		struct msghdr message = { .msg_iov = v, .msg_iovlen = n };
 		ssize_t sent = sendmsg(fd, &message, MSG_NOSIGNAL);
 
-		(void)checked((int)sent, "sendmsg");
+		(void)tofu_bench_checked((int)sent, "sendmsg");
 		for (; n > 0 && (size_t)sent >= v->iov_len; v++, n--)
 			sent -= (ssize_t)v->iov_len;
 		if (n > 0) {
@@ -245,17 +139,17 @@ static void write_vector(int fd, struct iovec *v, size_t n)
 static void send_big(const struct bench_options *o, int fd)
 {
 	static unsigned char bodies[GATHER][65536];
-	static unsigned char header[HEADER];
+	static unsigned char header[BENCH_HEADER];
 	const unsigned char *body = tofu_bench_body();
 	struct iovec v[2 * GATHER];
 
-	memcpy(header, &o->size, HEADER);
+	memcpy(header, &o->size, BENCH_HEADER);
 	for (uint64_t i = 0; i < o->count;) {
 		size_t n = 0;
 
 		for (; n < GATHER && i < o->count; n++, i++) {
 			memcpy(bodies[n], body, o->size);
-			v[2 * n] = (struct iovec){ header, HEADER };
+			v[2 * n] = (struct iovec){ header, BENCH_HEADER };
 			v[2 * n + 1] = (struct iovec){ bodies[n], o->size };
 		}
 		write_vector(fd, v, 2 * n);
@@ -264,7 +158,7 @@ static void send_big(const struct bench_options *o, int fd)
 
 static void call_throughput(struct bench_options *o, struct bench_result *r)
 {
-	int fd = connect_to(o);
+	int fd = tofu_bench_connect(o);
 
 	tofu_bench_begin(r);
 	(o->size >= BIG ? send_big : send_small)(o, fd);
@@ -278,7 +172,7 @@ static void call_throughput(struct bench_options *o, struct bench_result *r)
 
 static void serve_latency(struct bench_options *o, struct bench_result *r)
 {
-	int fd = accept_one(o, listen_on(o));
+	int fd = tofu_bench_accept(o, tofu_bench_listen(o));
 
 	for (uint64_t i = 0; i < o->count; i++) {
 		if (!echo(o, fd))
@@ -303,9 +197,9 @@ static void time_round_trips(const struct bench_options *o, struct bench_result 
 
 static void call_latency(struct bench_options *o, struct bench_result *r)
 {
-	int fd = connect_to(o);
+	int fd = tofu_bench_connect(o);
 
-	time_round_trips(o, r, fd, frame_make(o, frame));
+	time_round_trips(o, r, fd, tofu_bench_frame(o, frame));
 }
 
 /* many connections: one server for parallel, connections and churn */
@@ -314,25 +208,25 @@ static void watch(int epoll, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
-	(void)checked(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+	(void)tofu_bench_checked(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
 }
 
 static void serve_many(struct bench_options *o, struct bench_result *r, uint64_t before, uint64_t total)
 {
 	struct epoll_event events[EVENTS];
-	int listener = listen_on(o);
-	int epoll = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+	int listener = tofu_bench_listen(o);
+	int epoll = tofu_bench_checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
 	uint64_t seen = 0;
 
 	watch(epoll, listener);
 	while (seen < total) {
-		int n = checked(epoll_wait(epoll, events, EVENTS, -1), "epoll_wait");
+		int n = tofu_bench_checked(epoll_wait(epoll, events, EVENTS, -1), "epoll_wait");
 
 		for (int i = 0; i < n; i++) {
 			int fd = events[i].data.fd;
 
 			if (fd == listener) {
-				watch(epoll, accept_one(o, listener));
+				watch(epoll, tofu_bench_accept(o, listener));
 			} else if (!echo(o, fd)) {
 				(void)close(fd);
 			} else {
@@ -368,8 +262,8 @@ static void call_parallel(struct bench_options *o, struct bench_result *r)
 	int *fds = calloc(o->channels, sizeof *fds);
 	int64_t *sent = calloc(o->channels, sizeof *sent);
 	struct epoll_event events[EVENTS];
-	int epoll = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-	size_t whole = frame_make(o, frame);
+	int epoll = tofu_bench_checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+	size_t whole = tofu_bench_frame(o, frame);
 	uint64_t posted = 0;
 	uint64_t answered = 0;
 
@@ -378,9 +272,9 @@ static void call_parallel(struct bench_options *o, struct bench_result *r)
 	for (uint32_t i = 0; i < o->channels; i++) {
 		struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
 
-		fds[i] = connect_to(o);
+		fds[i] = tofu_bench_connect(o);
 		round_trip(o, fds[i], whole);
-		(void)checked(epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event), "epoll_ctl");
+		(void)tofu_bench_checked(epoll_ctl(epoll, EPOLL_CTL_ADD, fds[i], &event), "epoll_ctl");
 	}
 	tofu_bench_begin(r);
 	for (uint32_t i = 0; i < o->channels && posted < o->count; i++, posted++) {
@@ -388,7 +282,7 @@ static void call_parallel(struct bench_options *o, struct bench_result *r)
 		write_whole(fds[i], frame, whole);
 	}
 	while (answered < o->count) {
-		int n = checked(epoll_wait(epoll, events, EVENTS, -1), "epoll_wait");
+		int n = tofu_bench_checked(epoll_wait(epoll, events, EVENTS, -1), "epoll_wait");
 
 		/* What comes after the last answer is the end of connections. */
 		for (int i = 0; i < n && answered < o->count; i++) {
@@ -396,7 +290,7 @@ static void call_parallel(struct bench_options *o, struct bench_result *r)
 
 			if (!read_whole(fds[at], frame, whole))
 				tofu_bench_die("the server is gone");
-			frame_check(o, frame);
+			tofu_bench_check_frame(o, frame);
 			tofu_bench_add(r, tofu_bench_now_ns() - sent[at]);
 			answered++;
 			if (posted < o->count) {
@@ -411,13 +305,13 @@ static void call_parallel(struct bench_options *o, struct bench_result *r)
 
 static void call_connections(struct bench_options *o, struct bench_result *r)
 {
-	size_t whole = frame_make(o, frame);
-	int fd = connect_to(o);
+	size_t whole = tofu_bench_frame(o, frame);
+	int fd = tofu_bench_connect(o);
 
 	round_trip(o, fd, whole);
 	tofu_bench_resident_before(r);
 	for (uint32_t i = 0; i < o->channels; i++)
-		(void)connect_to(o);
+		(void)tofu_bench_connect(o);
 	round_trip(o, fd, whole);
 	tofu_bench_resident_after(r, o->channels);
 	time_round_trips(o, r, fd, whole);
@@ -425,12 +319,12 @@ static void call_connections(struct bench_options *o, struct bench_result *r)
 
 static void call_churn(struct bench_options *o, struct bench_result *r)
 {
-	size_t whole = frame_make(o, frame);
+	size_t whole = tofu_bench_frame(o, frame);
 
 	tofu_bench_begin(r);
 	for (uint64_t i = 0; i < o->count; i++) {
 		int64_t before = tofu_bench_now_ns();
-		int fd = connect_to(o);
+		int fd = tofu_bench_connect(o);
 
 		round_trip(o, fd, whole);
 		(void)close(fd);

@@ -2,37 +2,22 @@
 
 /*
  * The floor of TLS: the same works with OpenSSL on blocking sockets, one SSL_write() for each frame, and SSL_read() into a block.
- * A frame is four bytes of length and the body. TLS 1.3; the server's certificate signs itself and is not judged, and no session
- * is resumed.
+ * TLS 1.3; the client judges the server's certificate, and no session is resumed.
  */
 
-#include "lib.h"
+#include "sockets.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-enum { HEADER = 4, BLOCK = 256 * 1024 };
+enum { BLOCK = 256 * 1024 };
 
 static unsigned char block[BLOCK];
-static unsigned char frame[HEADER + 65536];
-
-static int checked(int result, const char *what)
-{
-	if (result < 0)
-		tofu_bench_die("%s: %s", what, strerror(errno));
-	return result;
-}
+static unsigned char frame[BENCH_FRAME_MAX];
 
 static void must_ssl(int held, const char *what)
 {
@@ -42,91 +27,48 @@ static void must_ssl(int held, const char *what)
 
 /* contexts */
 
-static void certify(SSL_CTX *context)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *x = X509_new();
-	X509_NAME *name = X509_get_subject_name(x);
-
-	must_ssl(key != NULL && x != NULL && X509_set_version(x, X509_VERSION_3) == 1, "certificate");
-	must_ssl(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"bench", -1, -1, 0) == 1,
-	         "name");
-	must_ssl(X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1, "issuer");
-	must_ssl(X509_gmtime_adj(X509_getm_notBefore(x), -60) != NULL, "time");
-	must_ssl(X509_gmtime_adj(X509_getm_notAfter(x), 3600) != NULL, "time");
-	must_ssl(X509_sign(x, key, EVP_sha256()) > 0, "signature");
-	must_ssl(SSL_CTX_use_certificate(context, x) == 1 && SSL_CTX_use_PrivateKey(context, key) == 1, "key");
-	X509_free(x);
-	EVP_PKEY_free(key);
-}
-
 static SSL_CTX *new_context(const struct bench_options *o)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_method());
 
-	if (o->transport != BENCH_TCP)
-		tofu_bench_die("TLS is measured over tcp only");
+	if (o->transport != BENCH_TLS)
+		tofu_bench_die("this measures --transport tls only");
 	(void)signal(SIGPIPE, SIG_IGN);
 	must_ssl(context != NULL && SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1, "context");
 	SSL_CTX_set_read_ahead(context, 1);
-	if (o->serve)
-		certify(context);
+	if (o->serve) {
+		must_ssl(SSL_CTX_use_certificate_chain_file(context, o->cert) == 1, o->cert);
+		must_ssl(SSL_CTX_use_PrivateKey_file(context, o->key, SSL_FILETYPE_PEM) == 1, o->key);
+	} else {
+		must_ssl(SSL_CTX_load_verify_file(context, o->ca) == 1, o->ca);
+		SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	}
 	return context;
 }
 
-/* sockets */
-
-static void no_delay(int fd)
-{
-	int on = 1;
-
-	(void)checked(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-}
-
-static int listen_on(void)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t length = sizeof at;
-	int fd = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-	char text[40];
-
-	(void)checked(bind(fd, (struct sockaddr *)&at, sizeof at), "bind");
-	(void)checked(listen(fd, 4096), "listen");
-	(void)checked(getsockname(fd, (struct sockaddr *)&at, &length), "getsockname");
-	(void)snprintf(text, sizeof text, "tcp://127.0.0.1:%u", (unsigned)ntohs(at.sin_port));
-	tofu_bench_listening(text);
-	return fd;
-}
+/* connections */
 
 static SSL *begin(SSL_CTX *context, int fd)
 {
 	SSL *ssl = SSL_new(context);
 
-	no_delay(fd);
 	must_ssl(ssl != NULL && SSL_set_fd(ssl, fd) == 1, "SSL_new");
 	return ssl;
 }
 
-static SSL *accept_one(SSL_CTX *context, int listener)
+static SSL *accept_one(const struct bench_options *o, SSL_CTX *context, int listener)
 {
-	SSL *ssl = begin(context, checked(accept4(listener, NULL, NULL, SOCK_CLOEXEC), "accept"));
+	SSL *ssl = begin(context, tofu_bench_accept(o, listener));
 
 	must_ssl(SSL_accept(ssl) == 1, "SSL_accept");
 	return ssl;
 }
 
-static SSL *connect_to(SSL_CTX *context, const struct bench_options *o)
+static SSL *connect_to(const struct bench_options *o, SSL_CTX *context)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	const char *port = strrchr(o->to, ':');
-	int fd = checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-	SSL *ssl;
+	SSL *ssl = begin(context, tofu_bench_connect(o));
 
-	if (port == NULL)
-		tofu_bench_die("'%s' is not an address", o->to);
-	to.sin_port = htons((uint16_t)atoi(port + 1));
-	(void)checked(connect(fd, (struct sockaddr *)&to, sizeof to), "connect");
-	ssl = begin(context, fd);
+	must_ssl(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), "127.0.0.1") == 1, "name");
 	must_ssl(SSL_connect(ssl) == 1, "SSL_connect");
 	return ssl;
 }
@@ -165,36 +107,20 @@ static bool read_whole(SSL *ssl, unsigned char *bytes, size_t n)
 	return true;
 }
 
-static size_t frame_make(const struct bench_options *o)
-{
-	memcpy(frame, &o->size, HEADER);
-	memcpy(frame + HEADER, tofu_bench_body(), o->size);
-	return HEADER + o->size;
-}
-
-static void frame_check(const struct bench_options *o, const unsigned char *at)
-{
-	uint32_t size = 0;
-
-	memcpy(&size, at, HEADER);
-	if (size != o->size)
-		tofu_bench_die("a frame of %u bytes", (unsigned)size);
-}
-
 static void round_trip(const struct bench_options *o, SSL *ssl, size_t n)
 {
 	write_whole(ssl, frame, n);
 	if (!read_whole(ssl, frame, n))
 		tofu_bench_die("the server is gone");
-	frame_check(o, frame);
+	tofu_bench_check_frame(o, frame);
 }
 
 static void echo(const struct bench_options *o, SSL *ssl)
 {
-	if (!read_whole(ssl, frame, HEADER + o->size))
+	if (!read_whole(ssl, frame, BENCH_HEADER + o->size))
 		tofu_bench_die("the client is gone");
-	frame_check(o, frame);
-	write_whole(ssl, frame, HEADER + o->size);
+	tofu_bench_check_frame(o, frame);
+	write_whole(ssl, frame, BENCH_HEADER + o->size);
 }
 
 /* throughput */
@@ -202,8 +128,8 @@ static void echo(const struct bench_options *o, SSL *ssl)
 static void serve_throughput(struct bench_options *o, struct bench_result *r)
 {
 	SSL_CTX *context = new_context(o);
-	SSL *ssl = accept_one(context, listen_on());
-	size_t whole = HEADER + o->size, have = 0, got;
+	SSL *ssl = accept_one(o, context, tofu_bench_listen(o));
+	size_t whole = BENCH_HEADER + o->size, have = 0, got;
 	uint64_t seen = 0;
 
 	while (seen < o->count) {
@@ -212,7 +138,7 @@ static void serve_throughput(struct bench_options *o, struct bench_result *r)
 		must_ssl(SSL_read_ex(ssl, block + have, BLOCK - have, &got) == 1, "SSL_read");
 		have += got;
 		for (; have - at >= whole; at += whole) {
-			frame_check(o, block + at);
+			tofu_bench_check_frame(o, block + at);
 			if (++seen == 1)
 				tofu_bench_begin(r);
 		}
@@ -226,11 +152,11 @@ static void serve_throughput(struct bench_options *o, struct bench_result *r)
 static void call_throughput(struct bench_options *o, struct bench_result *r)
 {
 	SSL_CTX *context = new_context(o);
-	SSL *ssl = connect_to(context, o);
+	SSL *ssl = connect_to(o, context);
 
 	tofu_bench_begin(r);
 	for (uint64_t i = 0; i < o->count; i++)
-		write_whole(ssl, frame, frame_make(o));
+		write_whole(ssl, frame, tofu_bench_frame(o, frame));
 	tofu_bench_end(r, o->count - 1);
 	if (read_whole(ssl, frame, 1))
 		tofu_bench_die("an answer where none was due");
@@ -242,7 +168,7 @@ static void call_throughput(struct bench_options *o, struct bench_result *r)
 static void serve_latency(struct bench_options *o, struct bench_result *r)
 {
 	SSL_CTX *context = new_context(o);
-	SSL *ssl = accept_one(context, listen_on());
+	SSL *ssl = accept_one(o, context, tofu_bench_listen(o));
 
 	for (uint64_t i = 0; i < o->count; i++) {
 		echo(o, ssl);
@@ -256,8 +182,8 @@ static void serve_latency(struct bench_options *o, struct bench_result *r)
 static void call_latency(struct bench_options *o, struct bench_result *r)
 {
 	SSL_CTX *context = new_context(o);
-	SSL *ssl = connect_to(context, o);
-	size_t n = frame_make(o);
+	SSL *ssl = connect_to(o, context);
+	size_t n = tofu_bench_frame(o, frame);
 
 	tofu_bench_begin(r);
 	for (uint64_t i = 0; i < o->count; i++) {
@@ -275,10 +201,10 @@ static void call_latency(struct bench_options *o, struct bench_result *r)
 static void serve_churn(struct bench_options *o, struct bench_result *r)
 {
 	SSL_CTX *context = new_context(o);
-	int listener = listen_on();
+	int listener = tofu_bench_listen(o);
 
 	for (uint64_t i = 0; i < o->count; i++) {
-		SSL *ssl = accept_one(context, listener);
+		SSL *ssl = accept_one(o, context, listener);
 
 		echo(o, ssl);
 		if (i == 0)
@@ -296,9 +222,9 @@ static void call_churn(struct bench_options *o, struct bench_result *r)
 	tofu_bench_begin(r);
 	for (uint64_t i = 0; i < o->count; i++) {
 		int64_t before = tofu_bench_now_ns();
-		SSL *ssl = connect_to(context, o);
+		SSL *ssl = connect_to(o, context);
 
-		round_trip(o, ssl, frame_make(o));
+		round_trip(o, ssl, tofu_bench_frame(o, frame));
 		end(ssl);
 		tofu_bench_add(r, tofu_bench_now_ns() - before);
 	}

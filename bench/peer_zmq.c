@@ -54,6 +54,8 @@ static void *listen_on(const struct bench_options *o, int type)
 	char text[128];
 	size_t length = sizeof text;
 
+	if (o->transport == BENCH_TLS)
+		tofu_bench_die("libzmq has no TLS");
 	(void)snprintf(text, sizeof text, "ipc://%s", o->path);
 	(void)checked(zmq_bind(s, o->transport == BENCH_TCP ? "tcp://127.0.0.1:*" : text), "zmq_bind");
 	(void)checked(zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, text, &length), "ZMQ_LAST_ENDPOINT");

@@ -7,9 +7,11 @@ together), server_bytes and client_bytes per idle connection. None: not measured
 
 import json
 import os
+import pathlib
 import select
 import signal
 import subprocess
+import tempfile
 
 LIMIT_S = 120
 TIMES = ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
@@ -80,14 +82,38 @@ def call(command, core):
     return json.loads(last_line(done.stdout))
 
 
-class Peer:
-    """peer_raw, peer_zmq, peer_nng: both ends have the same command line, and each says what it measured."""
+class Authority:
+    """Certificates of a CA that examples/make-test-ca.sh makes: what each end of TLS is told on its command line."""
 
-    def __init__(self, name, path, what):
+    SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "examples/make-test-ca.sh"
+
+    def __init__(self):
+        self.folder = None
+
+    def options(self, case, end):
+        if case.transport != "tls":
+            return []
+        if self.folder is None:
+            self.folder = tempfile.TemporaryDirectory(prefix="tofu-bench-")
+            subprocess.run(["sh", str(self.SCRIPT), self.folder.name], check=True, capture_output=True)
+        at = self.folder.name
+        if end == "server":
+            return ["--cert", f"{at}/server.pem", "--key", f"{at}/server.key"]
+        return ["--ca", f"{at}/ca.pem"]
+
+
+authority = Authority()
+
+
+class Peer:
+    """peer_raw and its like: both ends have the same command line, and each says what it measured."""
+
+    def __init__(self, name, path, what, transports=("tcp", "uds")):
         self.name, self.path, self.what, self.version = name, path, what, None
+        self.transports = transports
 
     def can(self, case):
-        return case.work != "fanout"
+        return case.work != "fanout" and case.transport in self.transports
 
     def starts(self):
         return True
@@ -95,8 +121,9 @@ class Peer:
     def run(self, case, count):
         command = [str(self.path), case.work, "--transport", case.transport, "--size", str(case.size),
                    "--count", str(count), "--channels", str(case.channels), "--json"]
-        with Server(command + ["--serve"], case.cores[0]) as server:
-            client = call(command + ["--to", server.address()], case.cores[1])
+        ends = {end: command + authority.options(case, end) for end in ("server", "client")}
+        with Server(ends["server"] + ["--serve"], case.cores[0]) as server:
+            client = call(ends["client"] + ["--to", server.address()], case.cores[1])
             served = json.loads(last_line(server.finish(stop=False)))
         self.version = client["version"]
         # One way, the end that receives knows.
@@ -136,8 +163,8 @@ class Tofu:
             command.append("--share")
         if case.work == "throughput" and self.together:
             command += ["--batch", str(min(64, max(1, 65536 // max(case.size, 1))))]
-        with Server(serve, case.cores[0]) as server:
-            client = call(command + ["--to", server.address()], case.cores[1])
+        with Server(serve + authority.options(case, "server"), case.cores[0]) as server:
+            client = call(command + authority.options(case, "client") + ["--to", server.address()], case.cores[1])
             server.finish(stop=True)
         self.version = client["version"]
         total = each * case.channels if shared_out else each
@@ -160,8 +187,9 @@ def find_programs(build, names):
         "tofu-single": Tofu("tofu-single", perf, only=("throughput",), together=False),
         "tofu-poll": Tofu("tofu-poll", perf, "poll", only=("latency", "parallel", "connections", "churn")),
         "zmq": Peer("zmq", build / "bench/peer_zmq", "libzmq"),
-        "nng": Peer("nng", build / "bench/peer_nng", "nng"),
+        "nng": Peer("nng", build / "bench/peer_nng", "nng", ("tcp", "uds", "tls")),
         "raw": Peer("raw", build / "bench/peer_raw", "sockets and nothing else: the floor"),
+        "ssl": Peer("ssl", build / "bench/peer_ssl", "OpenSSL on sockets and nothing else: the floor of TLS", ("tls",)),
     }
     found, missing = [], []
     for name in names:
