@@ -130,6 +130,7 @@ def draw(out, runs, programs):
     if pyplot is None:
         print("compare: no plots: matplotlib is missing (Debian: python3-matplotlib)", file=sys.stderr)
         return
+    runs = [run for run in runs if run["transport"] != "tls"]  # four cases make no plot
     for plot, work in ((throughput, "throughput"), (latency, "latency"), (idle, "connections"),
                        (memory, "connections")):
         those = {run["program"] for run in runs if run["work"] == work}
