@@ -169,6 +169,7 @@ START_TEST(a_peer_that_does_not_read_is_not_dead)
 	raw_accept(&peer, listener);
 	(void)raw_expect(&peer, TOFU_HELLO_REQUEST);
 	end = fill_queue(&side, hello.channel, 0, 60000);
+	eventually(atomic_load(&tcp_looks) >= 8);
 	eventually(atomic_load(&tcp_looks) >= 16);
 	for (uint64_t i = 0; i < end; i++) {
 		struct raw_frame frame = raw_expect(&peer, TOFU_REQUEST);
