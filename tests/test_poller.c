@@ -682,6 +682,27 @@ START_TEST(a_listener_reports_each_connection_until_it_is_accepted)
 }
 END_TEST
 
+/* A transport may have something else for a listener. */
+START_TEST(what_stands_for_a_listener_is_reported_while_it_is_readable)
+{
+	struct world w;
+	struct line a;
+	char got;
+
+	if (!begin(&w, _i))
+		return;
+	open_line(&w, &a, TOFU_POLL_ACCEPT);
+	expect_nothing_now(&w);
+	sockets_send(a.far, "x", 1);
+	expect(&w, &a.item, TOFU_POLL_ACCEPT);
+	expect(&w, &a.item, TOFU_POLL_ACCEPT);
+	sockets_receive(a.near, &got, 1);
+	expect_nothing_now(&w);
+	close_line(&w, &a);
+	end(&w);
+}
+END_TEST
+
 START_TEST(a_connect_that_succeeds_is_reported)
 {
 	struct world w;
@@ -1615,6 +1636,7 @@ static void add_connections(Suite *s)
 	TCase *tc = new_case(s, "connections");
 
 	tcase_add_loop_test(tc, a_listener_reports_each_connection_until_it_is_accepted, 0, WORLDS);
+	tcase_add_loop_test(tc, what_stands_for_a_listener_is_reported_while_it_is_readable, 0, WORLDS);
 	tcase_add_loop_test(tc, a_connect_that_succeeds_is_reported, 0, WORLDS);
 	tcase_add_loop_test(tc, a_connect_that_fails_is_reported, 0, BACKENDS);
 	tcase_add_loop_test(tc, a_connect_to_nowhere_can_be_given_up, 0, BACKENDS);

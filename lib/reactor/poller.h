@@ -22,7 +22,7 @@
 enum {
 	TOFU_POLL_READ = 1,    /* data, FIN or failure to be read */
 	TOFU_POLL_WRITE = 2,   /* room to write, or failure */
-	TOFU_POLL_ACCEPT = 4,  /* a connection waits on a listener */
+	TOFU_POLL_ACCEPT = 4,  /* a connection waits on a listener, or what stands for one is readable */
 	TOFU_POLL_CONNECT = 8, /* a connect has ended, well or not */
 };
 

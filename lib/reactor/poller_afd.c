@@ -73,7 +73,8 @@
  * to be taken for readiness.
  *
  *     fired         ABORT, CONNECT_FAIL, LOCAL_CLOSE: whatever the item wants; the call that follows finds out which it was
- *                   RECEIVE, DISCONNECT: to read; SEND: to write, or connected; ACCEPT: to accept
+ *                   RECEIVE, DISCONNECT: to read; SEND: to write, or connected; ACCEPT: to accept,
+ *                   and so is RECEIVE of a socket that stands for a listener
  *     nothing       asked again
  *     cancelled     asked again, if anything is wanted
  *     failed        whatever the item wants
@@ -338,7 +339,7 @@ static uint32_t events_of(unsigned interest)
 	if (interest & (TOFU_POLL_WRITE | TOFU_POLL_CONNECT))
 		events |= TOFU_AFD_SEND | TOFU_AFD_CONNECT_FAIL;
 	if (interest & TOFU_POLL_ACCEPT)
-		events |= TOFU_AFD_ACCEPT;
+		events |= TOFU_AFD_ACCEPT | TOFU_AFD_RECEIVE;
 	return events | TOFU_AFD_ABORT | TOFU_AFD_LOCAL_CLOSE;
 }
 
@@ -457,7 +458,7 @@ static unsigned fired(uint32_t events, unsigned want)
 		ready |= TOFU_POLL_READ;
 	if (events & TOFU_AFD_SEND)
 		ready |= TOFU_POLL_WRITE | TOFU_POLL_CONNECT;
-	if (events & TOFU_AFD_ACCEPT)
+	if (events & (TOFU_AFD_ACCEPT | TOFU_AFD_RECEIVE))
 		ready |= TOFU_POLL_ACCEPT;
 	return ready & want;
 }
