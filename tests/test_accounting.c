@@ -309,7 +309,7 @@ static Suite *suite_of_accounting(void)
 
 	over_add(calm, many_senders_on_channels_of_their_own_lose_nothing, 1);
 	over_add(calm, many_senders_on_one_channel_lose_nothing, 1);
-	over_add(rough, after_an_accident_the_books_balance, ACCIDENT_NR);
+	over_plain_sockets_add(rough, after_an_accident_the_books_balance, ACCIDENT_NR);
 	return suite;
 }
 

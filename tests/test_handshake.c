@@ -844,7 +844,7 @@ static Suite *suite_of_handshake(void)
 	over_add(where, server_and_client_may_share_a_group, 1);
 	over_add(where, server_and_client_in_two_groups, 1);
 	over_add(where, server_and_client_in_two_engines, 1);
-	over_add(where, server_and_client_in_two_processes, 1);
+	over_plain_sockets_add(where, server_and_client_in_two_processes, 1);
 	over_add_plain(where, a_transport_that_moves_a_byte_at_a_time_will_do, 1);
 	over_add(where, a_transport_that_once_waits_for_writability_to_receive_is_heard_on, 1);
 	return suite;
