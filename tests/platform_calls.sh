@@ -20,7 +20,7 @@ windows="$windows|$word(closesocket|ioctlsocket|GetLastError|SetLastError|CloseH
 windows="$windows|_beginthreadex|WaitFor(Single|Multiple)Objects?(Ex)?|(Create|Set|Reset)Event[AW]?|CreateIoCompletionPort|PostQueuedCompletionStatus"
 windows="$windows|GetQueuedCompletionStatus(Ex)?|QueryPerformance(Counter|Frequency)|GetTempPath2?[AW]?|GetProcAddress|LoadLibrary[A-Za-z]*"
 windows="$windows|GetModuleHandle[A-Za-z]*|(Acquire|Release|Initialize)SRWLock[A-Za-z]*|(Sleep|Wake|WakeAll|Initialize)ConditionVariable[A-Za-z]*"
-windows="$windows|MultiByteToWideChar|WideCharToMultiByte|Sleep(Ex)?)[ 	]*\\(|$raw"
+windows="$windows|MultiByteToWideChar|WideCharToMultiByte|(Create|Set|Close)Threadpool[A-Za-z]*|Sleep(Ex)?)[ 	]*\\(|$raw"
 
 # The file with its comments blanked out, the lines as they were.
 code() { # file

@@ -168,7 +168,7 @@ static enum tofu_status inproc_listen(const struct tofu_transport *t, struct tof
 		free(l);
 		return st;
 	}
-	listener->handle = l->signal;
+	listener->handle = tofu_inproc_signal_handle(l->signal);
 	listener->state = l;
 	return TOFU_OK;
 }
@@ -193,10 +193,11 @@ static struct tofu_inproc_end *pop(struct listener *l)
 {
 	struct tofu_inproc_end *e = l->first;
 
-	if (e == NULL)
-		return NULL;
-	l->first = e->next;
-	if (--l->waiting == 0)
+	if (e != NULL) {
+		l->first = e->next;
+		l->waiting--;
+	}
+	if (l->waiting == 0)
 		tofu_inproc_signal_clear(l->signal);
 	return e;
 }
@@ -212,7 +213,7 @@ static enum tofu_status inproc_accept(const struct tofu_transport *t, struct tof
 	tofu_inproc_unlock();
 	if (e == NULL)
 		return TOFU_WOULD_BLOCK;
-	link->handle = e->signal;
+	link->handle = tofu_inproc_signal_handle(e->signal);
 	link->state = e;
 	return TOFU_OK;
 }
@@ -272,7 +273,7 @@ static enum tofu_status inproc_connect_start(const struct tofu_transport *t, str
 		tofu_inproc_close(accepted, TOFU_CLOSE_ABORT);
 		return st;
 	}
-	link->handle = caller->signal;
+	link->handle = tofu_inproc_signal_handle(caller->signal);
 	link->state = caller;
 	return TOFU_OK;
 }

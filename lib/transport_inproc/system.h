@@ -5,10 +5,12 @@
 #include <tofu/transport.h>
 
 /**
- * A signal: readable from raise to clear, whichever thread raises it. Neither blocks nor fails.
- * Errors of open: TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED, TOFU_NOT_SUPPORTED.
+ * A signal: its handle, which an engine can wait on, is readable from raise to clear, whichever thread raises it. Neither blocks nor
+ * fails. It may take a moment until the handle is readable, and it may be so once more after a clear: clear it again.
+ * Errors of open: TOFU_LIMIT_REACHED, TOFU_ALLOCATION_FAILED, TOFU_NOT_SUPPORTED, ...
  */
 enum tofu_status tofu_inproc_signal_open(intptr_t *out);
+intptr_t tofu_inproc_signal_handle(intptr_t signal);
 void tofu_inproc_signal_raise(intptr_t signal);
 void tofu_inproc_signal_clear(intptr_t signal);
 /** TOFU_NO_SOCKET is fine. */

@@ -28,6 +28,11 @@ enum tofu_status tofu_inproc_signal_open(intptr_t *out)
 	return fd < 0 ? tofu_system_status(errno, TOFU_LIMIT_REACHED) : TOFU_OK;
 }
 
+intptr_t tofu_inproc_signal_handle(intptr_t signal)
+{
+	return signal;
+}
+
 void tofu_inproc_signal_raise(intptr_t signal)
 {
 	const uint64_t one = 1;

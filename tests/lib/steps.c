@@ -24,21 +24,6 @@ static bool always(void)
 	return true;
 }
 
-static bool has_inproc(void)
-{
-	const struct tofu_transport *t = tofu_inproc();
-	struct tofu_link probe = { .handle = TOFU_NO_SOCKET };
-	struct tofu_sockaddr at;
-	enum tofu_status st;
-	size_t count;
-
-	works(t->resolve(t, "is it here?", TOFU_TO_LISTEN, 0, &at, 1, &count));
-	st = t->listen(t, &probe, &at);
-	if (st == TOFU_OK)
-		t->close(t, &probe, TOFU_CLOSE_ORDERLY);
-	return st == TOFU_OK;
-}
-
 static bool is_named(int transport)
 {
 	const char *only = getenv("TOFU_TEST_OVER");
@@ -67,7 +52,7 @@ static const struct {
 	               TOFU_PEER_DISCONNECTED },
 	[OVER_UDS] = { "uds", "uds|", tofu_unix, os_has_unix_sockets, PLAIN | SOCKETS, TOFU_UDS_PATH_NOT_FOUND,
 	               TOFU_PEER_DISCONNECTED },
-	[OVER_INPROC] = { "inproc", "inproc|", tofu_inproc, has_inproc, PLAIN, TOFU_CONNECT_FAILED,
+	[OVER_INPROC] = { "inproc", "inproc|", tofu_inproc, always, PLAIN, TOFU_CONNECT_FAILED,
 	                  TOFU_PEER_DISCONNECTED },
 	[OVER_TLS] = { "tls", "tls|127.0.0.1|0", over_tls, has_tls, SOCKETS, TOFU_CONNECT_FAILED,
 	               TOFU_COMMUNICATION_FAILED },
