@@ -8,7 +8,7 @@ warnings='-Wall -Wextra -Wpedantic -Wshadow -Werror'
 [ "$CXX" != no ] || echo 'no C++ compiler: the headers are tried as C only'
 
 alone() { # header, language, compiler with flags
-	printf '#include <tofu/%s>\n' "$1" >"$tmp/alone"
+	printf '#include <tofu/%s>\nextern int not_empty;\n' "$1" >"$tmp/alone"
 	# shellcheck disable=SC2086 # several words each
 	$3 $warnings -I"$TOP_SRCDIR/include" -fsyntax-only -x "$2" "$tmp/alone" || fail "<tofu/$1> alone, $3"
 }

@@ -661,7 +661,22 @@ START_TEST(number_that_is_no_status_has_texts)
 		ck_assert_str_eq(tofu_status_name(none[i]), "unknown_status");
 		ck_assert_ptr_nonnull(tofu_strerror(none[i]));
 	}
-	ck_assert_ptr_nonnull(tofu_version());
+}
+END_TEST
+
+/* One number of configure.ac, written down a second time in a header. */
+START_TEST(header_and_library_have_the_same_version)
+{
+	int major, minor, patch;
+
+	ck_assert_str_eq(TOFU_VERSION, tofu_version());
+	ck_assert_int_eq(sscanf(tofu_version(), "%d.%d.%d", &major, &minor, &patch), 3);
+	ck_assert_int_eq(TOFU_VERSION_MAJOR, major);
+	ck_assert_int_eq(TOFU_VERSION_MINOR, minor);
+	ck_assert_int_eq(TOFU_VERSION_PATCH, patch);
+	ck_assert_int_eq(TOFU_VERSION_NUMBER, major * 10000 + minor * 100 + patch);
+	ck_assert_int_lt(minor, 100);
+	ck_assert_int_lt(patch, 100);
 }
 END_TEST
 
@@ -714,6 +729,7 @@ static Suite *suite_of_engine_options(void)
 	tcase_add_test(tc, functions_of_a_message_take_null_for_the_rest_without_a_crash);
 	tcase_add_test(tc, help_for_transports_takes_no_host_no_path_and_no_socket);
 	tcase_add_test(tc, number_that_is_no_status_has_texts);
+	tcase_add_test(tc, header_and_library_have_the_same_version);
 	return suite;
 }
 

@@ -29,7 +29,7 @@ struct tofu_transport; /* <tofu/transport.h> */
 enum tofu_status tofu_init(void);
 void tofu_deinit(void);
 
-/** The version of the library in use: "0.1.0". Static text. */
+/** The version of the library in use: "0.1.0". Static text. That of the headers is in <tofu/version.h>. */
 const char *tofu_version(void);
 
 /** What an engine waits with. */

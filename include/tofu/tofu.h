@@ -8,5 +8,6 @@
 #include <tofu/message.h>
 #include <tofu/status.h>
 #include <tofu/transport.h>
+#include <tofu/version.h>
 
 #endif
