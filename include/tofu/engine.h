@@ -148,7 +148,7 @@ const char *tofu_address_fault(tofu_engine *engine_or_null, const char *address,
  * all of its groups and channels, while they wait: tofu_receive() and tofu_receive_many(), also with a time-out of 0;
  * tofu_group_drain(); tofu_group_destroy(); and tofu_engine_run(). A program that is not in one of them for some time keeps
  * its peers waiting, and misses time-outs. tofu_post() and tofu_post_many() write by themselves what they can, except for
- * messages that follow another one within 10 microseconds: those are gathered, until there are 256 of them, or for the next
+ * messages that follow such a call within 100 microseconds: those are gathered, until there are 512 of them, or for the next
  * of those calls. One thread at a time does the work; others that call meanwhile sleep until there is something for them, or
  * until it is their turn to do it. Any thread may post, and is heard.
  */
