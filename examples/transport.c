@@ -9,7 +9,7 @@
 
 /* clang-format off */
 /* --- the manual's example begins --- */
-/* TCP within this host: "loopback|PORT". A link needs a socket, no state. */
+/* TCP within this host: "loopback|PORT". Links need a socket, no state. */
 
 #include <stdio.h>
 #include <stdlib.h>

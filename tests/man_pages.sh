@@ -34,7 +34,7 @@ done
 [ "$count" -ge 49 ] || fail "only $count functions found in the headers: does this script read them still?"
 
 for page in man/*.3; do
-	! grep -q '^\.so ' "$page" || cat include/tofu/*.h | grep -q "[ *]$(basename "$page" .3)(" ||
+	! grep -q '^\.so ' "$page" || cat include/tofu/*.h | grep -q "[ *]$(basename "$page" .3)\((\| {$\| { \)" ||
 		fail "$page is about nothing in the headers"
 done
 
