@@ -143,6 +143,12 @@ def judge_sections(page, text):
             fail(f"{page} has no section {name}")
 
 
+def judge_names(page, text):
+    names = re.findall(r"^\.Nm (\S+)", section(text, "NAME"), re.M)
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        fail(f"{page} names {name} twice")
+
+
 def judge_version(page, text, version):
     if not re.search(rf"^\.Os tofu {re.escape(version)}$", text, re.M):
         fail(f"{page} is not of tofu {version}, which configure.ac says")
@@ -226,6 +232,7 @@ def main():
     judge_history(texts)
     judge_makefile()
     for page, text in texts.items():
+        judge_names(page, text)
         judge_sections(page, text)
         judge_version(page, text, version)
         judge_library(page, text)
