@@ -10,7 +10,11 @@ import subprocess
 import sys
 import tempfile
 
-TOP = os.environ.get("TOP_SRCDIR", ".")
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+
+from man import TOP, examples, pages, read, section
+
 SECTIONS = {
     "1": ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "EXAMPLES", "SEE ALSO", "HISTORY", "BUGS"],
     "3": ["NAME", "LIBRARY", "SYNOPSIS", "DESCRIPTION", "RETURN VALUES", "EXAMPLES", "ERRORS", "SEE ALSO", "HISTORY", "BUGS"],
@@ -35,8 +39,6 @@ int example(tofu_engine *engine, tofu_group *group, tofu_msg *msg, uint16_t chan
 	return 0;
 }}
 """
-# Roff that stands for one character.
-ESCAPES = {"\\e": "\\", "\\-": "-", "\\&": "", "\\(aq": "'", "\\(ga": "`", "\\(ha": "^", "\\(ti": "~"}
 
 failures = []
 
@@ -46,18 +48,6 @@ def fail(what):
     failures.append(what)
 
 
-def read(path):
-    with open(os.path.join(TOP, path), encoding="utf-8") as file:
-        return file.read()
-
-
-def pages():
-    """file name -> text, of every page that is more than the name of another."""
-    names = sorted(os.path.basename(path) for path in glob.glob(os.path.join(TOP, "man/*.[137]")))
-    texts = {name: read(f"man/{name}") for name in names}
-    return {name: text for name, text in texts.items() if not text.startswith(".so ")}
-
-
 def page_of(name):
     """The file that "man 3 NAME" shows, or None."""
     try:
@@ -65,11 +55,6 @@ def page_of(name):
     except FileNotFoundError:
         return None
     return led.group(1) if led else f"{name}.3"
-
-
-def section(text, name):
-    found = re.search(rf"^\.Sh {name}$(.*?)(?=^\.Sh |\Z)", text, re.S | re.M)
-    return found.group(1) if found else ""
 
 
 def code_of(header):
@@ -183,14 +168,6 @@ def judge_history(texts):
                     fail(f"{page_of(name)}: HISTORY does not say that {name} is there since tofu {release}")
 
 
-def examples(text):
-    """(columns to its left, text) of each C example of a page, as it is shown."""
-    for offset, block in re.findall(r"^\.Bd -literal(.*?)\n(.*?)^\.Ed$", section(text, "EXAMPLES"), re.S | re.M):
-        block = re.sub(r"\\\(..|\\.", lambda found: ESCAPES[found.group(0)], block)
-        if not re.match(r"[$\[]", block):
-            yield 11 if offset else 5, block
-
-
 def judge_examples(page, text):
     compiler = shlex.split(os.environ.get("CC", "cc"))
     for number, (left, block) in enumerate(examples(text), 1):
@@ -210,11 +187,12 @@ def judge_examples(page, text):
 
 def judge_reports(texts):
     """tofu(7) has the address for reports that configure.ac has, or none."""
-    package = re.search(r"^AC_INIT\((.*)\)$", read("configure.ac"), re.M).group(1)
+    package = re.search(r"^AC_INIT\((.*?)\)$", read("configure.ac"), re.M | re.S).group(1)
     arguments = re.findall(r"\[(.*?)\]", package)
+    want = [address for address in arguments[2:3] if address]
     told = re.findall(r"^\.(?:Mt|Lk) (\S+)", section(texts["tofu.7"], "BUGS"), re.M)
-    if told != arguments[2:3]:
-        fail(f"tofu.7 has {told} for reports, configure.ac {arguments[2:3]}")
+    if told != want:
+        fail(f"tofu.7 has {told} for reports, configure.ac {want}")
     return arguments[1]
 
 
