@@ -57,6 +57,15 @@ same "$tmp/part.roff" "$tmp/shown.roff" 'man/tofu_transport.3 (+) does not show 
 $CC -std=c11 -Wall -Wextra -Wno-unused-parameter -Werror -Iinclude -fsyntax-only "$tmp/part.c" ||
 	fail 'what man/tofu_transport.3 shows does not compile by itself'
 
+# The other program that shows pages has another opinion of what fits.
+if command -v groff >/dev/null; then
+	for page in man/*.[137]; do
+		grep -q '^\.so ' "$page" && continue
+		said=$(groff -mandoc -Tutf8 -ww -z "$page" 2>&1 || echo 'failed')
+		[ -z "$said" ] || fail "groff about $page: $said"
+	done
+fi
+
 if [ "$MANDOC" != no ]; then
 	for page in man/*.[137]; do # where a .so leads has a turn of its own
 		grep -q '^\.so ' "$page" || "$MANDOC" -T lint -W warning "$page" || fail "mandoc has something to say about $page"
