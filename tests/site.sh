@@ -30,6 +30,7 @@ wrong() { # text of a page, what is said of it
 wrong '<a href="nowhere.html">x</a>' 'man/wrong.html: nowhere.html is no file'
 wrong '<a href="tofu.7.html#nowhere">x</a>' 'man/wrong.html: tofu.7.html#nowhere has no such anchor'
 wrong '<i id="x"></i><i id="x"></i>' 'man/wrong.html: the anchor x is there twice'
+wrong '<a href="tofu.7.html">x<a href="tofu.7.html">y</a></a>' 'man/wrong.html: 1 links within links'
 echo lost >"$site/lost.html"
 wrong '' 'lost.html cannot be reached'
 end
