@@ -157,6 +157,13 @@ def judge_references(page, text):
             fail(f"{page} refers to itself")
 
 
+def judge_start(texts):
+    """Who starts at tofu(7) finds all others at its end."""
+    told = re.findall(r"^\.Xr (\S+) (\d)", section(texts["tofu.7"], "SEE ALSO"), re.M)
+    for page in sorted(texts.keys() - {"tofu.7"} - {f"{name}.{number}" for name, number in told}):
+        fail(f"tofu.7 does not lead to {page}")
+
+
 def judge_history(texts):
     """A function of a later node of lib/*.sym says since when it is there."""
     for path in glob.glob(os.path.join(TOP, "lib/*.sym")):
@@ -207,6 +214,7 @@ def main():
     texts = pages()
     version = judge_reports(texts)
     judge_types(texts)
+    judge_start(texts)
     judge_history(texts)
     judge_makefile()
     for page, text in texts.items():
