@@ -37,7 +37,7 @@ enum tofu_opcode_role { TOFU_ROLE_REQUEST = 0, TOFU_ROLE_RESPONSE = 1, TOFU_ROLE
 /**
  * What is true of an opcode: its name, for logs and tests ("HelloRequest"; "unknown_opcode" for a number that is none; static
  * text, never freed, never NULL); its enum tofu_opcode_type and enum tofu_opcode_role, -1 for a number that is none; and the
- * opcode that answers it, -1 if there is none.
+ * opcode that answers it, -1 if there is none: a request's response, and a Signal for a Signal.
  * Threads: any. Blocks: no.
  */
 const char *tofu_opcode_name(int opcode);
