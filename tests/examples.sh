@@ -80,12 +80,43 @@ call_first_server()
 	return $failed
 }
 
+# A boss in a process of its own. Its first worker is killed in the middle of a job, the second one does everything.
+worker_pool()
+{
+	# shellcheck disable=SC2086
+	timeout 120 ${RUNNER-} "$dir/worker_pool$exe" boss 'tcp|127.0.0.1|0' 2>"$tmp/boss_err" | call_boss || failed=1
+}
+
+call_boss()
+{
+	read -r line
+	address=$(printf '%s' "${line#listening on }" | tr -d '\r')
+	# shellcheck disable=SC2016,SC2086
+	sh -c 'echo $$; exec "$@"' sh ${RUNNER-} "$dir/worker_pool$exe" hang "$address" | {
+		read -r worker
+		read -r job
+		kill "$worker"
+		cat
+		test "$(printf '%s' "$job" | tr -d '\r')" = 'job 1'
+	} || bad "worker_pool: the first worker has no job"
+	run worker_pool 'job 1' work "$address"
+	cat >"$tmp/out"
+	plain
+	for line in 'a worker has gone, job 1 waits again' 'all jobs are done, the sum of their results is 196'; do
+		grep -qx "$line" "$tmp/out" || bad "worker_pool: the boss says no '$line'"
+	done
+	test -s "$tmp/boss_err" && bad 'worker_pool: the boss complained' && cat "$tmp/boss_err"
+	return $failed
+}
+
 first_two
+worker_pool
 run correlation 'answer .*: the square of 11 is 121'
 run streaming 'the same bytes, turned around twice'
 run deadlines '5 answered, 1 given up'
 run heartbeat 'the server hung, and the client is free again'
 run restart 'all 8 questions were answered'
+run fan_out 'subscriber 3, weather: got [1-9][0-9]*, missed [1-9][0-9]*'
 run shards '2 shards counted 16 keys, each 25 times'
 run threads '4 threads asked, the sum of 400 squares is 21413400'
 run full_pool '100 messages through a pool of 8, in order'
