@@ -68,7 +68,16 @@ call_first_server()
 	address=$(printf '%s' "${line#listening on }" | tr -d '\r')
 	run first_client 'What is tofu?' "$address"
 	run first_client 'What is tofu?' "$address"
-	kill "$server" || bad 'first_server: gone'
+	# shellcheck disable=SC2086
+	${RUNNER-} "$dir/first_talk$exe" "$address" | {
+		read -r _
+		read -r _
+		kill "$server" || bad 'first_server: gone'
+		cat
+	} >"$tmp/out"
+	plain
+	grep -qx 'Signal of the engine: channel_closed, by peer_disconnected' "$tmp/out" ||
+		{ bad 'first_talk: not told that the server has gone' && cat "$tmp/out"; }
 	cat # until it has ended
 	test -s "$tmp/server_err" && bad 'first_server: complained' && cat "$tmp/server_err"
 	# shellcheck disable=SC2086
