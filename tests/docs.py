@@ -102,7 +102,7 @@ def check_c(path, number, before, text):
     where = f"{path}:{number}"
     named = re.findall(r"\((?:\.\./)*(examples/\w+\.c)\)", before)
     if named:
-        if not stands_in(text, named[-1]):
+        if not is_there(named[-1]) or not stands_in(text, named[-1]):
             fail(where, f"this is no part of {named[-1]}")
     elif any(stands_in(text, program) for program in names("examples/*.c")):
         pass
@@ -133,7 +133,7 @@ def check_sh(path, number, text):
             if not is_there(f"lib/{name}.pc.in"):
                 fail(where, f"there is no package {name}")
     makefile = read("Makefile.am")
-    for target in re.findall(r"\bmake +([a-z][\w-]*)(?= *(?:$|[&;#]))", text, re.M):
+    for target in re.findall(r"\bmake(?: +-\S+)* +([a-z][\w-]*)(?= *(?:$|[&;#]))", text, re.M):
         if target not in ("check", "install", "dist") and not re.search(rf"^{target}:", makefile, re.M):
             fail(where, f"there is no make {target}")
     configure = "".join(read(name) for name in ["configure.ac"] + names("m4/*.m4"))
