@@ -4,7 +4,8 @@
 A block of C is one of three things: a part of a program in examples/, to the letter; a whole program, which compiles; or a fragment,
 which compiles in the frame below. If the paragraph before it links to a program, it is a part of that one. A block of shell has the
 syntax of one, and what it names of this tree is there: files, packages for pkg-config, targets of make, options of configure and of
-our programs. Each fence says what it holds, and each link leads to a file that is there, and to a heading that it has.
+our programs. Each fence says what it holds, and each link leads to a file that is there, and to a heading that it has. A page of
+the guide opens with whom it is for and what they can do after it, and each example is on one of them.
 """
 
 import glob
@@ -165,6 +166,16 @@ def check_links(path, prose):
             fail(path, f"the link to {target} finds no such heading")
 
 
+def check_guide():
+    pages = {path: read(path) for path in names("docs/guide/*.md")}
+    for path, text in pages.items():
+        if not re.match(r"# [^\n]+\n\nFor (?:.+\n)*?.*\bAfter\b", text):
+            fail(path, "it does not open with whom it is for, and what they know after it")
+    for program in names("examples/*.c"):
+        if not any(f"(../../{program})" in text for text in pages.values()):
+            fail(program, "no page of the guide leads to it")
+
+
 def main():
     seen = {language: 0 for language in LANGUAGES}
     pages = ["README.md"] + names("docs/**/*.md")
@@ -182,6 +193,7 @@ def main():
         for line in re.findall(r"^ {4}.*\b\w+\(.*\);$", prose, re.M):
             fail(path, f"C that is in no block of C: {line}")
         check_links(path, prose)
+    check_guide()
     lines = read("README.md").count("\n")
     if lines > README_MAX:
         fail("README.md", f"{lines} lines, more than {README_MAX}")
