@@ -80,7 +80,7 @@ call_first_server()
 		{ bad 'first_talk: not told that the server has gone' && cat "$tmp/out"; }
 	cat # until it has ended
 	test -s "$tmp/server_err" && bad 'first_server: complained' && cat "$tmp/server_err"
-	run first_talk 'Request of the engine: connect_failed, "question 1"' "$address"
+	run first_talk 'HelloResponse of the engine: connect_failed' "$address"
 	# shellcheck disable=SC2086
 	if timeout 60 ${RUNNER-} "$dir/first_client$exe" "$address" >"$tmp/out" 2>"$tmp/err"; then
 		bad 'first_client: success with no server'
