@@ -18,7 +18,7 @@ for page in index.html README.html docs/protocol.html man/tofu.7.html man/tofu-t
 done
 # A function leads to its place on its page, a status to its row, in text as in programs.
 for link in man/tofu_msg.3.html#tofu_header man/tofu_group.3.html#tofu_post man/tofu.7.html#TOFU_OK; do
-	grep -q "href=\"$link\"" "$site/README.html" "$site/index.html" || fail "nothing leads to $link"
+	grep -q "[\"/]$link\"" "$site/README.html" "$site/docs/guide/first-steps.html" || fail "nothing leads to $link"
 done
 
 wrong() { # text of a page, what is said of it
