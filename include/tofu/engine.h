@@ -12,9 +12,6 @@
 extern "C" {
 #endif
 
-/** An engine: an I/O thread, unless the callers do its work; a message pool; up to 65534 channels. */
-typedef struct tofu_engine tofu_engine;
-
 /** An application's mailbox onto an engine: it posts messages and receives messages. */
 typedef struct tofu_group tofu_group;
 

@@ -14,6 +14,7 @@ extern "C" {
 /** A message: a header, text headers, a body, and a pointer for the application. One thread at a time may use it. */
 typedef struct tofu_msg tofu_msg;
 
+/** An engine: an I/O thread, unless the callers do its work; a message pool; up to 65534 channels. See <tofu/engine.h>. */
 typedef struct tofu_engine tofu_engine;
 
 /** What a message is for. The numbers are those on the wire. */
