@@ -1001,7 +1001,7 @@ void tofu_pool_counts(struct tofu_pool *pool, struct tofu_pool_counts *out)
 		out->hits += atomic_load_explicit(&pool->magazines[i].hits, memory_order_relaxed);
 	out->misses = pool->misses;
 	out->free = free_count(pool);
-	refs = atomic_load_explicit(&pool->refs, memory_order_relaxed) - (out->free - pool->messages.count);
+	refs = atomic_load_explicit(&pool->refs, memory_order_relaxed) - (size_t)(out->free - pool->messages.count);
 	out->out = pool->closed ? refs : refs - 1;
 	tofu_mutex_unlock(&pool->lock);
 }

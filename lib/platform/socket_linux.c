@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -83,7 +82,7 @@ enum tofu_status tofu_socket_look(intptr_t socket, uint32_t waited_ms, uint32_t 
 
 	*settled = 1;
 	memset(&info, 0, sizeof info);
-	if (ioctl(fd, SIOCOUTQ, &pending) != 0 || pending == 0 || dead_after_ms == UINT32_MAX ||
+	if (ioctl(fd, TIOCOUTQ, &pending) != 0 || pending == 0 || dead_after_ms == UINT32_MAX ||
 	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
 		return TOFU_OK;
 	*settled = 0;

@@ -183,6 +183,7 @@ enum tofu_status tofu_socket_file_identify(const char *path, struct tofu_socket_
 {
 	struct stat st;
 
+	*out = (struct tofu_socket_file_id){ 0 };
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? TOFU_ADDRESS_IN_USE : tofu_system_status(errno, TOFU_LISTEN_FAILED);
 	if (!S_ISSOCK(st.st_mode))
