@@ -27,3 +27,49 @@ AC_DEFUN([TOFU_LD_FLAG], [
 	], [AC_MSG_RESULT([no])])
 	LDFLAGS=$tofu_save_LDFLAGS
 ])
+
+# TOFU_WIDTH(TYPE, HEADER, IF-64-BITS, IF-LESS)
+AC_DEFUN([TOFU_WIDTH], [
+	AC_MSG_CHECKING([whether $1 has 64 bits])
+	AC_COMPILE_IFELSE([AC_LANG_SOURCE([[
+#include <$2>
+int tofu_wide[sizeof($1) >= 8 ? 1 : -1];]])],
+		[AC_MSG_RESULT([yes])
+		$3],
+		[AC_MSG_RESULT([no])
+		$4])
+])
+
+# TOFU_LARGE_FILES(VARIABLE): append the definitions that make the numbers of files, and if possible times, 64 bits wide where they
+# are not by themselves. AC_SYS_LARGEFILE and AC_SYS_YEAR2038 (Autoconf 2.72) put them into DEFS, which Makefile.am sets itself.
+AC_DEFUN([TOFU_LARGE_FILES], [
+	tofu_save_CPPFLAGS=$CPPFLAGS
+	tofu_wide=
+	TOFU_WIDTH([ino_t], [sys/types.h], [], [tofu_wide='-D_FILE_OFFSET_BITS=64'])
+	TOFU_WIDTH([time_t], [time.h], [], [
+		# glibc from 2.34 on, which wants both.
+		CPPFLAGS="$tofu_save_CPPFLAGS -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64"
+		TOFU_WIDTH([time_t], [time.h], [tofu_wide='-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64'], [])
+	])
+	CPPFLAGS=$tofu_save_CPPFLAGS
+	$1="$$1 $tofu_wide"
+])
+
+# TOFU_ATOMIC_LIBS(VARIABLE): set to -latomic if atomic operations on 8 bytes need that library.
+AC_DEFUN([TOFU_ATOMIC_LIBS], [
+	AC_MSG_CHECKING([for the library of atomic operations on 8 bytes])
+	m4_pushdef([tofu_program], [AC_LANG_PROGRAM([[
+#include <stdatomic.h>
+#include <stdint.h>
+_Atomic uint64_t n;]], [[uint64_t was = atomic_fetch_add(&n, 1); return !atomic_compare_exchange_strong(&n, &was, 7);]])])
+	tofu_save_LIBS=$LIBS
+	$1=
+	AC_LINK_IFELSE([tofu_program], [AC_MSG_RESULT([none needed])], [
+		LIBS="-latomic $tofu_save_LIBS"
+		AC_LINK_IFELSE([tofu_program], [$1=-latomic; AC_MSG_RESULT([-latomic])],
+			[AC_MSG_ERROR([a program with atomic operations on 8 bytes does not link, nor with -latomic])])
+	])
+	LIBS=$tofu_save_LIBS
+	m4_popdef([tofu_program])
+	AC_SUBST([$1])
+])

@@ -18,17 +18,16 @@
 #include "lib/os.h"
 #include "lib/sockets.h"
 #include "lib/steps.h"
+#include "lib/wrapped.h"
 #include "platform/platform.h"
 #include "reactor/poller.h"
 
 int __real_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 int __real_epoll_wait(int epfd, struct epoll_event *events, int room, int timeout);
-int __real_epoll_pwait2(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
-                        const sigset_t *mask);
 int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
 int __wrap_epoll_wait(int epfd, struct epoll_event *events, int room, int timeout);
-int __wrap_epoll_pwait2(int epfd, struct epoll_event *events, int room, const struct timespec *timeout,
-                        const sigset_t *mask);
+WRAPPED_AS("__epoll_pwait2_time64", int, epoll_pwait2,
+           (int epfd, struct epoll_event *events, int room, const struct timespec *timeout, const sigset_t *mask));
 
 /* The calls so far, of any thread. */
 static struct {

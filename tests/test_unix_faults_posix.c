@@ -22,6 +22,7 @@
 #include "lib/os.h"
 #include "lib/steps.h"
 #include "lib/unix_files.h"
+#include "lib/wrapped.h"
 #include "transport_unix/socket_file.h"
 
 /* The call number fail_at from now on, counted from 0, fails with that error; -1: none does. */
@@ -55,6 +56,8 @@ static void fail_next(const char *only, int at, int error)
 		return fails(#call) ? -1 : __real_##call(__VA_ARGS__);                                                 \
 	}
 
+WRAPPED_AS("__lstat64_time64", int, lstat, (const char *at, struct stat *st));
+WRAPPED_AS("__fstat64_time64", int, fstat, (int fd, struct stat *st));
 WRAP(lstat, (const char *at, struct stat *st), at, st)
 WRAP(fstat, (int fd, struct stat *st), fd, st)
 WRAP(flock, (int fd, int what), fd, what)

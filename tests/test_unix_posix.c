@@ -27,6 +27,9 @@
 #include "lib/system.h"
 #include "lib/unix_files.h"
 
+/* Else lstat() fails for a file whose number is a long one, and a stale socket there is in use for ever: configure sees to it. */
+_Static_assert(sizeof(ino_t) == 8 && sizeof(off_t) == 8, "numbers of files have 64 bits");
+
 /* A socket of another program: bound to path, of that type. */
 static int bind_raw(int type)
 {

@@ -365,7 +365,7 @@ static struct msghdr message_of(const struct tofu_iov *iov, size_t count)
 {
 	struct msghdr message = { 0 };
 
-	message.msg_iov = (struct iovec *)iov; /* never written to */
+	message.msg_iov = (struct iovec *)iov;                         /* never written to */
 	message.msg_iovlen = (int)(count < IOV_MAX ? count : IOV_MAX); /* size_t in glibc, int in musl */
 	return message;
 }
