@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The installed tree is enough: programs from outside build with pkg-config against it, shared and static, and run.
-# tests/installed.c is one; the files of tests/outside are another, with a transport of its own.
+# tests/installed.c is one; the files of tests/outside are another, with a transport of its own. The examples are installed, and
+# compile there, and what is installed to be read leads to what is installed.
 set -eu
 
 . "$TOP_SRCDIR/tests/lib/script.sh"
@@ -43,6 +44,15 @@ try_static() { # name, source...
 	run "$name, static" "$tmp/$name$EXEEXT"
 }
 
+# Libraries that were configured --with-pic make a shared object of somebody else's, all of them in one.
+try_pic() {
+	# shellcheck disable=SC2046,SC2086 # several words each
+	$CC $SANITIZER_FLAGS -shared -Wl,-z,text -o "$tmp/all.so" -Wl,--whole-archive \
+		"$tmp/static/libtofu.a" "$tmp/static/libtofu-inproc.a" "$tmp/static/libtofu-tcp.a" "$tmp/static/libtofu-unix.a" \
+		-Wl,--no-whole-archive $($PKG_CONFIG --static --libs-only-l --libs-only-other tofu | sed 's/-ltofu\>//') ||
+		fail 'the static libraries are configured --with-pic, and make no shared object'
+}
+
 try() { # name, source...
 	if [ -e "$lib/libtofu.so" ] || [ -e "$lib/libtofu.dll.a" ]; then
 		try_shared "$@"
@@ -61,4 +71,27 @@ done
 
 try installed "$TOP_SRCDIR/tests/installed.c"
 try outside "$TOP_SRCDIR"/tests/outside/*.c
+
+# Links between files: [text](path), with an #anchor or without.
+cd "$STAGE$DOCDIR"
+find . -name '*.md' | sort | while read -r file; do
+	grep -o ']([^)#:]*[)#]' "$file" | sed 's/^](//; s/.$//' | sort -u | while read -r target; do
+		[ -e "$(dirname "$file")/$target" ] || echo "$file -> $target"
+	done
+done >"$tmp/dead"
+[ ! -s "$tmp/dead" ] || fail "dead links in what is installed: $(cat "$tmp/dead")"
+
+for example in "$TOP_SRCDIR"/examples/*.c; do
+	example=examples/${example##*/}
+	[ -e "$example" ] || { fail "$example is not installed"; continue; }
+	case $example in
+	*_win32.c) [ -n "$EXEEXT" ] || continue ;;
+	*/foreign_loop.c) [ -z "$EXEEXT" ] || continue ;; # of Linux; the other one is of Windows
+	esac
+	$CC -std=c11 -I"$STAGE$INCLUDEDIR" -fsyntax-only "$example" || fail "$example does not compile where it is installed"
+done
+
+if [ "$PIC_MODE" = yes ] && [ -z "$EXEEXT" ] && [ -e "$tmp/static/libtofu.a" ]; then
+	try_pic
+fi
 end
