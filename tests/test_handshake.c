@@ -14,6 +14,7 @@
 #include <tofu/tcp.h>
 
 #include "lib/fake.h"
+#include "lib/os.h"
 #include "lib/raw.h"
 #include "lib/steps.h"
 #include "reactor/log.h"
@@ -49,6 +50,8 @@ START_TEST(listen_on_every_interface_takes_calls_on_any)
 		struct side client = side_in(engine);
 		tofu_msg *msg;
 
+		if (strcmp(hosts[i], "localhost") == 0 && !os_knows_localhost())
+			continue;
 		snprintf(address, sizeof address, "tcp|%s|%s", hosts[i], strrchr(at.address, '|') + 1);
 		call(&client, address, "hello");
 		msg = expect_peer(&side, TOFU_HELLO_REQUEST);

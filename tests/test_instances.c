@@ -15,6 +15,7 @@
 #include <tofu/unix.h>
 
 #include "lib/harness.h"
+#include "lib/os.h"
 #include "lib/raw.h"
 #include "lib/steps.h"
 
@@ -369,13 +370,18 @@ START_TEST(an_instance_calls_from_its_source)
 {
 	char source[] = "127.0.0.2", told[128], address[128], host[64];
 	struct tofu_tcp_options o = tcp_options("from");
-	tofu_engine *engine = engine_up(NULL);
-	struct side side = side_in(engine);
-	intptr_t listener = raw_listen(OVER_TCP, told, sizeof told);
+	tofu_engine *engine;
+	struct side side;
+	intptr_t listener;
 	static struct raw peer;
 	struct tofu_sockaddr who;
 	uint16_t port;
 
+	if (strcmp(called[_i], "localhost") == 0 && !os_knows_localhost())
+		return;
+	engine = engine_up(NULL);
+	side = side_in(engine);
+	listener = raw_listen(OVER_TCP, told, sizeof told);
 	o.source = source;
 	add_tcp(engine, &o);
 	memset(source, '?', sizeof source); /* it has a copy */

@@ -105,6 +105,8 @@ START_TEST(an_address_that_a_name_gives_twice_is_one)
 {
 	struct listening at;
 
+	if (!os_knows_localhost())
+		return;
 	(void)start(NULL);
 	listen_at(&t.server, "tcp|localhost|0", &at);
 	expect_reached(at.address);

@@ -80,6 +80,8 @@ END_TEST
 
 START_TEST(localhost_gives_a_loopback_address_once)
 {
+	if (!os_knows_localhost())
+		return;
 	ck_status(look_up("localhost", 1), TOFU_OK);
 	ck_assert_uint_gt(count, 0);
 	for (size_t i = 0; i < count; i++) {
@@ -150,6 +152,8 @@ START_TEST(capacity_is_respected_and_the_count_says_what_did_not_fit)
 	static const struct tofu_sockaddr untouched = { .len = 77 };
 	size_t all;
 
+	if (!os_knows_localhost())
+		return;
 	ck_status(tofu_sockaddr_inet("localhost", PORT, 1, addresses, 2, &all), TOFU_OK); /* two, if it has IPv6 */
 	addresses[1] = untouched;
 	ck_status(tofu_sockaddr_inet("localhost", PORT, 1, addresses, 1, &count), TOFU_OK);

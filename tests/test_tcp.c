@@ -9,6 +9,7 @@
 #include <tofu/tofu.h>
 
 #include "lib/harness.h"
+#include "lib/os.h"
 #include "lib/system.h"
 
 /* The first address that listen takes; one of several may be of a family that this machine does not have. */
@@ -127,6 +128,8 @@ START_TEST(a_name_resolves_only_where_blocking_is_allowed)
 	ck_status(tofu_tcp()->resolve(tofu_tcp(), "localhost|1", TOFU_TO_CONNECT, 0, out, TOFU_ADDRESSES_MAX, &count),
 	          TOFU_WOULD_BLOCK);
 	ck_assert_uint_eq(count, 0);
+	if (!os_knows_localhost())
+		return;
 	ck_status(tofu_tcp()->resolve(tofu_tcp(), "localhost|1", TOFU_TO_CONNECT, 1, out, TOFU_ADDRESSES_MAX, &count),
 	          TOFU_OK);
 	ck_assert_uint_ge(count, 1);
@@ -137,6 +140,8 @@ START_TEST(a_listener_on_a_name_is_reached_by_it)
 {
 	struct tofu_link listener = { 0 };
 
+	if (!os_knows_localhost())
+		return;
 	ck_status(listen_on(&listener, "localhost|0"), TOFU_OK);
 	expect_connected(&listener, "localhost");
 	close_link(&listener);

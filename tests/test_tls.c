@@ -886,10 +886,15 @@ END_TEST
 
 START_TEST(a_name_that_is_called_is_the_one_in_the_certificate)
 {
-	tofu_engine *engine = secure_engine(0);
-	struct pair p = { .server = side_in(engine), .client = side_in(engine) };
+	tofu_engine *engine;
+	struct pair p = { 0 };
 	char address[128];
 
+	if (!os_knows_localhost())
+		return;
+	engine = secure_engine(0);
+	p.server = side_in(engine);
+	p.client = side_in(engine);
 	listen_at(&p.server, "secure|127.0.0.1|0", &p.at);
 	(void)snprintf(address, sizeof address, "secure|localhost|%s", strrchr(p.at.address, '|') + 1);
 	(void)snprintf(p.at.address, sizeof p.at.address, "%s", address);

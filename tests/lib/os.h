@@ -36,6 +36,9 @@ void os_drop_descriptor(int descriptor);
 /** Unix sockets; all systems but older Windows have them. */
 bool os_has_unix_sockets(void);
 
+/** The name localhost has an address. False, and says so as what is skipped: a bare system without /etc/hosts. */
+bool os_knows_localhost(void);
+
 /**
  * Leave the network for an empty one, which the calling thread and those it starts are in. False: not allowed, or the tests do not
  * run in processes of their own. Linux; elsewhere false.

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <netdb.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -143,6 +144,18 @@ void os_drop_descriptor(int descriptor)
 bool os_has_unix_sockets(void)
 {
 	return true;
+}
+
+bool os_knows_localhost(void)
+{
+	struct addrinfo *found = NULL;
+	bool known = getaddrinfo("localhost", NULL, NULL, &found) == 0;
+
+	if (known)
+		freeaddrinfo(found);
+	else
+		printf("skipped: what calls localhost: this system has no address for that name\n");
+	return known;
 }
 
 bool os_leave_network(void)

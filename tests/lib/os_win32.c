@@ -473,6 +473,11 @@ void os_drop_descriptor(int descriptor)
 
 /* sockets */
 
+bool os_knows_localhost(void)
+{
+	return true;
+}
+
 bool os_has_unix_sockets(void)
 {
 	static int known; /* 1: yes, -1: no */
