@@ -114,7 +114,7 @@ static void drought_open_with(struct drought *d, int transport, int peers, const
 	/* All that fits into the socket's buffers; nothing more comes later. */
 	for (int i = 0; i < peers; i++)
 		for (uint64_t n = 0; n < FRAMES; n++)
-			raw_number(&d->peer[i], n, 8 + n * 10);
+			raw_number(&d->peer[i], n, 8 + (size_t)n * 10);
 	until_empty(d);
 	ck_assert_uint_eq(stats_of(d->side.engine).pool_free, 0);
 }

@@ -68,7 +68,7 @@ static void ask(struct crowd *c, uint16_t channel, uint64_t number)
 {
 	tofu_msg *msg = message(&c->side, TOFU_REQUEST, channel, 0, NULL);
 
-	number_body(msg, number, 8 + number % 100);
+	number_body(msg, number, 8 + (size_t)(number % 100));
 	post(&c->side, &msg);
 }
 

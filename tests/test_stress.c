@@ -85,7 +85,8 @@ static void post_number(struct party *party, struct books *b, struct tofu_header
 	uint64_t number = b->posted;
 	enum tofu_status st;
 
-	number_body(msg, (uint64_t)line << 32 | number, number % 16 == 7 ? 3000 + number % 1000 : 8 + number % 100);
+	number_body(msg, (uint64_t)line << 32 | number,
+	            number % 16 == 7 ? 3000 + (size_t)(number % 1000) : 8 + (size_t)(number % 100));
 	st = tofu_post(party->side.group, &msg, NULL);
 	must(st == TOFU_OK || st == TOFU_CHANNEL_CLOSED, "line %u: post said %s", line, tofu_status_name(st));
 	if (st == TOFU_OK)

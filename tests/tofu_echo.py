@@ -262,6 +262,15 @@ class Serving(unittest.TestCase):
             self.assertIn(f"tofu-echo: cannot connect to {address}: the peer broke the rules of the protocol", err)
             self.assertRegex(err, re.escape(address) + ".*HTTP, this is no tofu peer")
 
+    @over("uds")
+    def test_a_path_that_is_too_long_is_told_the_limit(self):
+        address = "uds|/" + "x" * 107
+        for command, what in (("call", "connect to"), ("serve", "listen on")):
+            r = run(command, address)
+            self.assertEqual((r.returncode, r.stdout), (1, ""))
+            self.assertIn(f"cannot {what} {address}: ", r.stderr)
+            self.assertIn("107 bytes at most", r.stderr)
+
     def test_addresses_that_are_none(self):
         for address in ("nonsense", "tcp|127.0.0.1|notaport", "pigeon|roof", "", "uds|/" + "x" * 300,
                         "uds|/nonexistent/directory/socket"):

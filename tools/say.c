@@ -43,6 +43,8 @@ void tofu_say_unreachable(tofu_engine *engine, enum tofu_status status, const ch
 	}
 	if (detail != NULL)
 		tofu_say_wrong(TOFU_OK, "%s %s: %.*s", what, address, (int)len, detail);
+	else if (status == TOFU_PATH_TOO_LONG)
+		tofu_say_wrong(TOFU_OK, "%s %s: %s: 107 bytes at most", what, address, tofu_strerror((int)status));
 	else
 		tofu_say_wrong(status, "%s %s", what, address);
 }

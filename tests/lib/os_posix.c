@@ -265,9 +265,13 @@ void os_pause(void)
 
 size_t os_heap_in_use(void)
 {
+#ifdef HAVE_MALLINFO2
 	struct mallinfo2 info = mallinfo2();
 
 	return info.uordblks + info.hblkhd;
+#else
+	return 0;
+#endif
 }
 
 /* files */
@@ -389,7 +393,7 @@ void os_fresh_path(char *out, size_t capacity)
 	os_temporary_directory(dir, sizeof dir);
 	n = snprintf(out, capacity, "%s/tofu-test-%016" PRIx64, dir, os_random());
 	if (n < 0 || (size_t)n >= capacity)
-		ck_abort_msg("the temporary directory's name is too long");
+		ck_abort_msg("TMPDIR=%s is too long for socket files in it, whose paths have 107 bytes at most", dir);
 }
 
 /* threads */

@@ -526,11 +526,11 @@ size_t number_length(uint64_t number)
 	case 3:
 		return 8;
 	case 7:
-		return 3000 + number % 1000;
+		return 3000 + (size_t)(number % 1000);
 	case 11:
 		return number % 5 == 0 ? TOFU_BODY_MAX : 20000;
 	default:
-		return 8 + number % 200;
+		return 8 + (size_t)(number % 200);
 	}
 }
 
