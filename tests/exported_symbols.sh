@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What the libraries export is what lib/*.sym says, no name more, none less; every global of the static ones is tofu_*.
-# And lib/*.sym is what the headers declare. Windows: nothing but what belongs to it has to be there beside the DLLs.
+# And lib/*.sym is what the headers declare, and what Debian's packages are said to export. Windows: nothing but what belongs
+# to it has to be there beside the DLLs.
 set -eu
 
 . "$TOP_SRCDIR/tests/lib/script.sh"
@@ -50,6 +51,8 @@ strays() { # library: globals of the .a that are not ours
 check() { # library, file with the names that its headers declare
 	listed "$1" >"$tmp/listed"
 	same "$2" "$tmp/listed" "lib/$1.sym (+) is not what the headers declare (-)"
+	sed -n 's/^ \(tofu_[a-z0-9_]*\)@.*/\1/p' "$TOP_SRCDIR/packaging/debian/lib$1"[0-9]*.symbols | sort >"$tmp/packaged"
+	same "$tmp/listed" "$tmp/packaged" "packaging/debian/lib$1*.symbols lists (+) other names than lib/$1.sym (-)"
 	if [ -e "$lib/lib$1.so" ]; then
 		dynamic "$1" >"$tmp/dynamic"
 		same "$tmp/listed" "$tmp/dynamic" "lib$1.so exports (+) other names than lib/$1.sym lists (-)"
