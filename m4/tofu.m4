@@ -73,3 +73,15 @@ _Atomic uint64_t n;]], [[uint64_t was = atomic_fetch_add(&n, 1); return !atomic_
 	m4_popdef([tofu_program])
 	AC_SUBST([$1])
 ])
+
+# TOFU_OPENSSL_LINKS(IF-SO, IF-NOT): whether a program of this host can be linked with OPENSSL_LIBS.
+AC_DEFUN([TOFU_OPENSSL_LINKS], [
+	AC_MSG_CHECKING([whether $CC links with $OPENSSL_LIBS])
+	tofu_save_CFLAGS=$CFLAGS tofu_save_LIBS=$LIBS
+	CFLAGS="$CFLAGS $OPENSSL_CFLAGS" LIBS="$OPENSSL_LIBS $LIBS"
+	AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <openssl/ssl.h>]], [[return SSL_CTX_new(TLS_method()) == NULL;]])],
+		[tofu_links=yes], [tofu_links=no])
+	CFLAGS=$tofu_save_CFLAGS LIBS=$tofu_save_LIBS
+	AC_MSG_RESULT([$tofu_links])
+	AS_IF([test "x$tofu_links" = xyes], [$1], [$2])
+])

@@ -36,7 +36,7 @@ dll() { # DLL
 foreign() {
 	for file in "$STAGE$BINDIR"/*.dll "$STAGE$BINDIR"/*.exe; do
 		$OBJDUMP -p "$file" | sed -n 's/^	DLL Name: //p' | tr -d '\r' | tr '[:upper:]' '[:lower:]' |
-			grep -vxE 'libtofu(-inproc|-tcp|-tls|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
+			grep -vxE 'libtofu(-inproc|-tcp|-tls|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|user32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
 			sed "s,^,${file##*/}: ,"
 	done
 }
@@ -68,7 +68,7 @@ check() { # library, file with the names that its headers declare
 	fi
 }
 
-# What a program of these libraries loads: neither may bring OpenSSL, which is for those who use TLS.
+# What a program of these libraries loads: none may bring OpenSSL, which is for those who use TLS.
 for library in tofu tofu-tcp tofu-unix; do
 	[ -e "$lib/lib$library.so" ] || continue
 	# shellcheck disable=SC2086
