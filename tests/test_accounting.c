@@ -140,7 +140,8 @@ struct victim {
 	uint64_t first_back;   /* the first that came back */
 	uint64_t next_back;    /* the one that has to come back next */
 	uint64_t abort_at;     /* abort the channel before this number */
-	enum tofu_status why;  /* with which they come back */
+	enum tofu_status why;  /* with which they come back ... */
+	enum tofu_status also; /* ... or with this, where it is a send that fails */
 	atomic_ullong *posted; /* of all victims */
 	bool any_back;
 	unsigned closed;
@@ -159,7 +160,8 @@ static void book(struct victim *v, tofu_msg **msg)
 			snprintf(wrong, sizeof v->wrong, "not expected: %s", describe(*msg));
 	} else if (is_closed_notice(*msg) && h->id == v->hello) {
 		v->closed++;
-	} else if (h->opcode == TOFU_REQUEST && h->origin == TOFU_ORIGIN_ENGINE && h->status == v->why) {
+	} else if (h->opcode == TOFU_REQUEST && h->origin == TOFU_ORIGIN_ENGINE &&
+	           (h->status == v->why || h->status == v->also)) {
 		uint64_t number = number_of(*msg);
 
 		if (!v->any_back)
@@ -251,7 +253,8 @@ static void have_an_accident(enum accident accident, int transport, uint64_t *se
 		v->side = side_in(engine);
 		v->seed = *seed + (uint64_t)i;
 		v->posted = &posted;
-		v->why = accident == PROCESS_IS_KILLED ? TOFU_PEER_DISCONNECTED : TOFU_CHANNEL_CLOSED;
+		v->why = accident == PROCESS_IS_KILLED ? over_cut(transport) : TOFU_CHANNEL_CLOSED;
+		v->also = accident == PROCESS_IS_KILLED ? TOFU_PEER_DISCONNECTED : v->why;
 		v->abort_at = dice(seed, 2000);
 		meet_server(v, address);
 	}
@@ -321,7 +324,7 @@ static int serve(const char *scheme)
 	struct listening at;
 	tofu_msg *msg;
 
-	listen_over(&side, strcmp(scheme, "tcp") == 0 ? OVER_TCP : OVER_UDS, &at);
+	listen_over(&side, over_of(scheme), &at);
 	printf("%s\n", at.address);
 	fflush(stdout);
 	while (tofu_receive(side.group, &msg, 2 * PATIENCE_NS) == TOFU_OK) {

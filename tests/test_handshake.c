@@ -861,7 +861,7 @@ static int serve(const char *scheme)
 	struct listening at;
 	tofu_msg *msg;
 
-	listen_over(&side, strcmp(scheme, "tcp") == 0 ? OVER_TCP : OVER_UDS, &at);
+	listen_over(&side, over_of(scheme), &at);
 	printf("%s\n", at.address);
 	fflush(stdout);
 	msg = expect_peer(&side, TOFU_HELLO_REQUEST);

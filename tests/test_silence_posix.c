@@ -70,7 +70,7 @@ static int serve(const char *what)
 	tofu_options_init(&options, sizeof options);
 	must(sscanf(what, "%7s %" SCNu32, scheme, &options.receive_timeout_ms) == 2, "serve what?");
 	side = side_in(engine_up(&options));
-	listen_over(&side, strcmp(scheme, "tcp") == 0 ? OVER_TCP : OVER_UDS, &at);
+	listen_over(&side, over_of(scheme), &at);
 	printf("%s\n", at.address);
 	(void)fflush(stdout);
 	for (;;) {

@@ -843,6 +843,11 @@ static bool was_logged(const char *words)
 	return false;
 }
 
+static void forget_log(void)
+{
+	atomic_store(&logged.lines, 0);
+}
+
 /* An engine with TLS under the scheme "secure", both ways. */
 static tofu_engine *secure_engine(uint32_t handshake_ms)
 {
@@ -1256,6 +1261,7 @@ static Suite *suite_of_tls(void)
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		tcase_add_checked_fixture(all[i], make_certificates, free_certificates);
+	tcase_add_checked_fixture(engines, forget_log, NULL);
 	tcase_add_test(peers, each_knows_who_the_other_is);
 	tcase_add_test(peers, who_is_not_judged_is_nobody);
 	tcase_add_loop_test(peers, a_client_may_have_no_certificate_where_that_is_optional, 0, 2);

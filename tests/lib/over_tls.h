@@ -13,6 +13,14 @@
 /** An instance that trusts nobody but itself; one for the process. NULL: this build has no TLS. */
 const struct tofu_transport *over_tls(void);
 
+struct over_tls_allocator {
+	void *(*allocate)(size_t size);
+	void *(*reallocate)(void *old, size_t size);
+	void (*release)(void *old);
+};
+/** Before anything else: what OpenSSL allocates is not the program's, also where it is linked into that. */
+void over_tls_allocate_by(struct over_tls_allocator allocator);
+
 /** Connect to "tls|host|port", and shake hands. */
 void over_tls_call(const char *address, struct tofu_link *link);
 /** A listener, and its address to call; its handle. It stays until the process ends. */

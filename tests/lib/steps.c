@@ -63,6 +63,15 @@ const char *over_scheme(int transport)
 	return overs[transport].scheme;
 }
 
+int over_of(const char *scheme)
+{
+	for (int i = 0; i < OVER_NR; i++)
+		if (strcmp(overs[i].scheme, scheme) == 0)
+			return i;
+	must(false, "no transport %s", scheme);
+	return OVER_NR;
+}
+
 const char *over_anywhere(int transport)
 {
 	return overs[transport].anywhere;

@@ -65,6 +65,8 @@ void over_plain_sockets_add(TCase *tc, const TTest *test, int times);
 void over_need(TCase *tc, const TTest *test, int transport);
 
 const char *over_scheme(int transport);
+/** The one of that scheme. */
+int over_of(const char *scheme);
 /** An address to listen on where the system picks the rest. */
 const char *over_anywhere(int transport);
 const struct tofu_transport *over_transport(int transport);
