@@ -75,11 +75,19 @@ void os_pause(void);
 /** Bytes that malloc has handed out; 0 where nobody counts them (sanitizers, valgrind). */
 size_t os_heap_in_use(void);
 
+/* users */
+
+enum { OS_USER = 192 };
+/** Who the user is: what Windows writes in lists of rights. On Windows only. */
+void os_user(char out[OS_USER]);
+
 /* files */
 
 bool os_file_exists(const char *path);
 /** May only the user use it, as far as files of this system have rights of their own? */
 bool os_file_is_private(const char *path);
+/** Let nobody but the user have access, or everybody read it. */
+void os_file_share(const char *path, bool with_everybody);
 void os_file_remove(const char *path);
 /** Which file it is, whatever its name: another one, even at the same path, has another number while this one lives. */
 uint64_t os_file_number(const char *path);

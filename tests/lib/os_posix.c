@@ -292,6 +292,12 @@ bool os_file_is_private(const char *path)
 	return (st.st_mode & 07777) == 0600;
 }
 
+void os_file_share(const char *path, bool with_everybody)
+{
+	if (chmod(path, with_everybody ? 0644 : 0600) != 0)
+		ck_abort_msg("%s: %s", path, strerror(errno));
+}
+
 void os_file_remove(const char *path)
 {
 	unlink(path);

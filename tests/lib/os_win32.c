@@ -16,6 +16,8 @@
 #include <winsock2.h>
 
 #include <windows.h>
+
+#include <sddl.h>
 #include <tlhelp32.h>
 
 #include <winternl.h>
@@ -658,10 +660,42 @@ bool os_file_exists(const char *path)
 	return GetFileAttributesW(wide) != INVALID_FILE_ATTRIBUTES; /* of the file itself, not of what it leads to */
 }
 
+void os_user(char out[OS_USER])
+{
+	union {
+		TOKEN_USER is;
+		BYTE room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+	} user;
+	DWORD size;
+	char *text;
+
+	if (!GetTokenInformation(GetCurrentProcessToken(), TokenUser, &user, sizeof user, &size) ||
+	    !ConvertSidToStringSidA(user.is.User.Sid, &text))
+		ck_abort_msg("no user: %lu", GetLastError());
+	snprintf(out, OS_USER, "%s", text);
+	LocalFree(text);
+}
+
 /* A matter of access control lists, which come from the directory; the user's temporary directory is the user's. */
 bool os_file_is_private(const char *path)
 {
 	return os_file_exists(path);
+}
+
+/* Nothing of the directory's: the user may do all, everybody (WD) read. */
+void os_file_share(const char *path, bool with_everybody)
+{
+	wchar_t wide[PATH_CHARS];
+	PSECURITY_DESCRIPTOR rights;
+	char user[OS_USER], text[256];
+
+	to_wide(path, wide, PATH_CHARS);
+	os_user(user);
+	snprintf(text, sizeof text, "D:P(A;;FA;;;%s)%s", user, with_everybody ? "(A;;FR;;;WD)" : "");
+	if (!ConvertStringSecurityDescriptorToSecurityDescriptorA(text, SDDL_REVISION_1, &rights, NULL) ||
+	    !SetFileSecurityW(wide, DACL_SECURITY_INFORMATION, rights))
+		ck_abort_msg("%s: %lu", path, GetLastError());
+	LocalFree(rights);
 }
 
 void os_file_remove(const char *path)
