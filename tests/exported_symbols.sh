@@ -32,11 +32,15 @@ dll() { # DLL
 		inside { print $NF }' | sort
 }
 
-# The DLLs and programs that are installed, and what they ask for that is neither ours nor Windows'.
+# The DLLs and programs that are installed, and what they ask for that is neither ours nor Windows'. OpenSSL is for one alone.
 foreign() {
 	for file in "$STAGE$BINDIR"/*.dll "$STAGE$BINDIR"/*.exe; do
+		case $file in
+		*/libtofu-tls-*) openssl='lib(crypto|ssl)-[0-9]+(-[a-z0-9]+)?\.dll' ;;
+		*) openssl=none ;;
+		esac
 		$OBJDUMP -p "$file" | sed -n 's/^	DLL Name: //p' | tr -d '\r' | tr '[:upper:]' '[:lower:]' |
-			grep -vxE 'libtofu(-inproc|-tcp|-tls|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|shell32|user32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*' |
+			grep -vxE "$openssl|libtofu(-inproc|-tcp|-tls|-unix)?-[0-9]+\.dll|(kernel32|ntdll|ws2_32|advapi32|bcrypt|crypt32|shell32|user32|msvcrt|ucrtbase|psapi)\.dll|api-ms-win-.*" |
 			sed "s,^,${file##*/}: ,"
 	done
 }
