@@ -82,6 +82,42 @@ START_TEST(a_small_body_is_copied)
 }
 END_TEST
 
+static size_t free_in_pool(void)
+{
+	struct tofu_pool_counts counts;
+
+	tofu_pool_counts(pool, &counts);
+	return counts.free;
+}
+
+START_TEST(a_share_apart_is_the_same_and_none_of_those_that_are_free)
+{
+	static const size_t sizes[] = { 8, 256, 257, BIG };
+	tofu_msg *spare = numbered(1, 8);
+
+	tofu_msg_put(&spare);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		tofu_msg *a = numbered(2, sizes[i]), *b, *c;
+		size_t before;
+
+		works(tofu_msg_headers_add(a, "name", "value"));
+		spare = numbered(1, 8);
+		tofu_msg_put(&spare);
+		before = free_in_pool();
+		works(tofu_msg_share_apart(a, &b));
+		ck_assert_uint_eq(free_in_pool(), before);
+		ck_assert_int_eq(body_of(a) == body_of(b), sizes[i] > 256);
+		tofu_msg_put(&a);
+		works(tofu_msg_share_apart(b, &c)); /* and of one that is apart */
+		tofu_msg_put(&b);
+		ck_assert_uint_eq(number_of(c), 2);
+		ck_assert_ptr_nonnull(tofu_msg_headers_find(c, "name", &(size_t){ 0 }));
+		works(tofu_msg_body_append(c, "x", 1));
+		tofu_msg_put(&c);
+	}
+}
+END_TEST
+
 static void set_short(tofu_msg *msg)
 {
 	works(tofu_msg_body_set(msg, "short", 5));
@@ -307,6 +343,7 @@ static Suite *suite_of_shared_body(void)
 	tcase_add_checked_fixture(tc, pool_up, pool_down);
 	tcase_add_test(tc, a_share_has_all_that_its_source_has);
 	tcase_add_test(tc, a_small_body_is_copied);
+	tcase_add_test(tc, a_share_apart_is_the_same_and_none_of_those_that_are_free);
 	tcase_add_loop_test(tc, who_changes_a_shared_body_changes_nobody_elses, 0, 2 * CHANGES);
 	tcase_add_test(tc, the_last_one_that_has_it_changes_it_in_place);
 	tcase_add_test(tc, a_clone_of_a_share_has_a_body_of_its_own);

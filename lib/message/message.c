@@ -141,6 +141,11 @@ static struct tofu_msg *another_like(const struct tofu_msg *m)
 	return copy;
 }
 
+static struct tofu_msg *apart_from(const struct tofu_msg *m)
+{
+	return m->holder != NULL ? tofu_pool_get_notice(m->holder->pool) : another_like(m);
+}
+
 static enum tofu_status copy_headers(struct tofu_msg *to, const struct tofu_msg *from)
 {
 	enum tofu_status st = tofu_msg_headers_resize(to, from->headers_len);
@@ -165,7 +170,7 @@ static enum tofu_status copy_body(struct tofu_msg *to, const struct tofu_msg *fr
 /* A small one is copied: that costs less. */
 static enum tofu_status share_body(struct tofu_msg *to, const struct tofu_msg *from)
 {
-	if (from->body_len <= to->small_body)
+	if (!from->body_grown || from->body_len <= to->small_body)
 		return copy_body(to, from);
 	store_drop(&to->grown_body);
 	to->grown_body = store_share(&from->grown_body);
@@ -174,8 +179,10 @@ static enum tofu_status share_body(struct tofu_msg *to, const struct tofu_msg *f
 	return TOFU_OK;
 }
 
-static enum tofu_status another(const tofu_msg *msg, tofu_msg **out,
-                                enum tofu_status (*fill_body)(struct tofu_msg *, const struct tofu_msg *))
+typedef struct tofu_msg *make_fn(const struct tofu_msg *like);
+typedef enum tofu_status fill_fn(struct tofu_msg *to, const struct tofu_msg *from);
+
+static enum tofu_status another(const tofu_msg *msg, tofu_msg **out, make_fn *make, fill_fn *fill_body)
 {
 	struct tofu_msg *copy;
 	enum tofu_status st;
@@ -185,7 +192,7 @@ static enum tofu_status another(const tofu_msg *msg, tofu_msg **out,
 	*out = NULL;
 	if (msg == NULL)
 		return TOFU_NULL_MESSAGE;
-	copy = another_like(msg);
+	copy = make(msg);
 	if (copy == NULL)
 		return TOFU_ALLOCATION_FAILED;
 	st = copy_headers(copy, msg);
@@ -201,12 +208,17 @@ static enum tofu_status another(const tofu_msg *msg, tofu_msg **out,
 
 enum tofu_status tofu_msg_clone(const tofu_msg *msg, tofu_msg **out)
 {
-	return another(msg, out, copy_body);
+	return another(msg, out, another_like, copy_body);
 }
 
 enum tofu_status tofu_msg_share(tofu_msg *msg, tofu_msg **out)
 {
-	return another(msg, out, share_body);
+	return another(msg, out, another_like, share_body);
+}
+
+enum tofu_status tofu_msg_share_apart(struct tofu_msg *m, struct tofu_msg **out)
+{
+	return another(m, out, apart_from, share_body);
 }
 
 struct tofu_header *tofu_msg_header(tofu_msg *msg)

@@ -63,6 +63,11 @@ static inline size_t tofu_msg_grown(const struct tofu_msg *m)
 	return (m->headers_grown ? m->grown_headers.cap : 0u) + (size_t)(m->body_grown ? m->grown_body.cap : 0u);
 }
 void tofu_msg_shrink(struct tofu_msg *m);
+/**
+ * As tofu_msg_share(), but the copy is never one of those that its pool has free, as a notice is none: for what
+ * is kept for long.
+ */
+enum tofu_status tofu_msg_share_apart(struct tofu_msg *m, struct tofu_msg **out);
 /** If other messages have its body, too: let go of it. */
 void tofu_msg_let_go(struct tofu_msg *m);
 
