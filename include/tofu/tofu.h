@@ -6,6 +6,7 @@
 
 #include <tofu/engine.h>
 #include <tofu/message.h>
+#include <tofu/parts.h>
 #include <tofu/status.h>
 #include <tofu/transport.h>
 #include <tofu/version.h>
