@@ -123,6 +123,7 @@ first_two
 worker_pool
 run correlation 'answer .*: the square of 11 is 121'
 run streaming 'the same bytes, turned around twice'
+run file_transfer '200000000 bytes, in two pieces, and the same'
 run deadlines '5 answered, 1 given up'
 run heartbeat 'the server hung, and the client is free again'
 run restart 'all 8 questions were answered'
