@@ -69,6 +69,7 @@ short() { # the reason that has to be there
 
 # The reason stands in the middle of much else; or nothing looks like one.
 program make :
+# shellcheck disable=SC2016 # it is the program that expands them
 talk='i=0; while [ $i -lt 40 ]; do echo "line $i"; [ $i -ne 20 ] || echo "$REASON"; i=$((i + 1)); done; exit 1'
 program autoreconf "REASON='configure.ac:24: error: possibly undefined macro'; $talk"
 quickstart full demo

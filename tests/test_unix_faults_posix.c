@@ -110,11 +110,13 @@ enum { ERRORS = sizeof errors / sizeof errors[0] };
 
 static void expect_status_of(enum tofu_status st, int error)
 {
+	const char *what = failed != NULL ? failed : "no call";
+
 	if (error == EIO) /* says nothing by itself: what failed does */
-		must(st == TOFU_LISTEN_FAILED || st == TOFU_SETSOCKOPT_FAILED, "%s failed: %s", failed,
+		must(st == TOFU_LISTEN_FAILED || st == TOFU_SETSOCKOPT_FAILED, "%s failed: %s", what,
 		     tofu_status_name((int)st));
 	else
-		must(st == tofu_system_status(error, TOFU_OK), "%s failed: %s", failed, tofu_status_name((int)st));
+		must(st == tofu_system_status(error, TOFU_OK), "%s failed: %s", what, tofu_status_name((int)st));
 }
 
 /* Listen while call number n fails, be it of a file that is free or stale. False: there are not that many. */
