@@ -34,9 +34,9 @@ static void must(enum tofu_status status, const char *what)
 	exit(EXIT_FAILURE);
 }
 
-static void say(const char *format, uint64_t number)
+static void say(const char *before, uint64_t number, const char *after)
 {
-	printf(format, number);
+	printf("%s%" PRIu64 "%s\n", before, number, after);
 	fflush(stdout); /* somebody may read this by a pipe, while we go on */
 }
 
@@ -125,7 +125,7 @@ static void lose(uint16_t channel)
 	job_of[channel] = 0;
 	if (job == 0)
 		return;
-	say("a worker has gone, job %" PRIu64 " waits again\n", (uint64_t)job);
+	say("a worker has gone, job ", (uint64_t)job, " waits again");
 	states[job - 1] = WAITING;
 	for (uint32_t other = 0; other < CHANNELS; other++)
 		if (is_idle[other]) {
@@ -185,7 +185,7 @@ static void boss(const char *address)
 		dispatch(&msg);
 		tofu_msg_put(&msg); /* NULL if it was posted */
 	}
-	say("all jobs are done, the sum of their results is %" PRIu64 "\n", sum);
+	say("all jobs are done, the sum of their results is ", sum, "");
 }
 
 /* --- a worker --- */
@@ -219,7 +219,7 @@ static void work(const char *address, bool hang)
 			must(h->status, address);
 		if (h->opcode != TOFU_REQUEST || h->origin == TOFU_ORIGIN_ENGINE)
 			continue;
-		say("job %" PRIu64 "\n", number_in(msg));
+		say("job ", number_in(msg), "");
 		if (hang)
 			continue;
 		set_number(msg, steps(number_in(msg)));
