@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A signal is a UDP socket of 127.0.0.1 that is connected to itself, for engines wait for sockets only here. Raised, it has a byte
- * to be read; clearing reads until there is none. TCP would take two sockets, and a handshake that somebody has to wait for.
+ * A signal is a UDP socket of 127.0.0.1 that is connected to itself: on Windows an engine can wait for sockets only. A raised signal
+ * has a byte to be read; clearing reads until there is none. TCP would take two sockets, and a handshake to wait for.
  *
- * THE STATE beside the socket. Who finds it QUIET sends the byte; a signal that is RAISED has one. A raise while the owner reads
- * what is to be cleared is left to the owner, which may just have read that byte, and sends another. A byte may arrive after
- * the clear that it was sent before. It wakes in vain, and whoever is woken clears again.
+ * THE STATE beside the socket. A raise that finds QUIET sends the byte; in RAISED there is one already. A raise in CLEARING sends
+ * none: the clear may just have read that byte, so it sends another when it ends. A byte may arrive after a clear although it was
+ * sent before. It wakes the engine in vain, and the engine clears again.
  *
- * LOST BYTES. The system may refuse the byte (no buffers), or take it and drop it (no memory, a filter). So whoever raises looks
- * whether it is there. If not, the signal is watched: a timer of the system's thread pool sends the byte again until it is there.
- * From then on it stays until it is cleared. The timer is made when it is first needed, so no thread is there for nothing; to
- * set it cannot fail. If there is no memory to make it, the one that raises sends again for a while, and the next that raises
- * makes the timer. The lock of the watch is held for one signal at a time.
+ * LOST BYTES. The system may refuse the byte (no buffers), or take it and drop it (no memory, a filter). So a raise looks whether the
+ * byte is there. If not, the signal is watched: a timer of the system's thread pool sends the byte again until it is there. Then the
+ * byte stays until it is cleared. The timer is made when it is first needed, so a process without losses has no such thread; setting
+ * it cannot fail. If there is no memory to make the timer, the raise itself sends again for a while, and the next raise makes it. The
+ * lock of the watch is held for one signal at a time.
  *
  * STRANGERS. The port is this socket's alone (SO_EXCLUSIVEADDRUSE), and a connected socket takes only what its own address sends.
- * What somebody sends between bind and connect wakes once in vain. Children do not inherit the socket.
+ * What a stranger sends between bind and connect wakes once in vain. Child processes do not inherit the socket.
  *
- * PORTS. A connection takes two UDP ports, and a listener one. Windows has 16,384 for all programs, unless it is told otherwise.
+ * PORTS. A connection takes two UDP ports, and a listener one. All programs share 16,384 by default.
  */
 
 #include "transport_inproc/system.h"
@@ -58,13 +58,13 @@ static struct signal *signal_of(intptr_t signal)
 
 /* --- bytes --- */
 
-/* What the system does not take now is sent again. */
+/* If the system does not take it now, it is sent again. */
 static void send_byte(const struct signal *s)
 {
 	(void)send(s->socket, "", 1, 0);
 }
 
-/* It is on its way, or lost. In this order: what is read in between is being cleared. */
+/* The byte is on its way, or lost. The state is read last: a byte that is read in between is being cleared. */
 static bool lacks_its_byte(const struct signal *s)
 {
 	u_long bytes = 0;
@@ -132,7 +132,7 @@ static size_t count_watched(void)
 	return count;
 }
 
-/* Those that are watched since this began have their turn the next time. */
+/* A signal that is watched since this began has its turn the next time. */
 static void CALLBACK look(TP_CALLBACK_INSTANCE *instance, void *context, TP_TIMER *self)
 {
 	for (size_t left = count_watched(); left > 0; left--)
@@ -184,7 +184,7 @@ static bool connect_to_itself(SOCKET s)
 	       connect(s, (const struct sockaddr *)&here, sizeof here) == 0;
 }
 
-/* That no port is left is not told as an address that somebody has. */
+/* The system says "address in use" when no port is left. */
 static enum tofu_status refused(int error)
 {
 	return error == WSAEADDRINUSE ? TOFU_LIMIT_REACHED : tofu_system_status(error, TOFU_LIMIT_REACHED);
