@@ -69,9 +69,12 @@ static void done(void *file, const struct tofu_header *header, enum tofu_status 
 static void serve(tofu_msg **msg)
 {
 	const struct tofu_source source = { .read = read_more, .done = done, .context = open_file(ORIGINAL, "rb") };
-	const char *from = tofu_msg_headers_find(*msg, "from", &(size_t){ 0 });
+	char from[32];
+	size_t len;
+	const char *value = tofu_msg_headers_find(*msg, "from", &len);
 
-	check(from != NULL && fseek(source.context, strtol(from, NULL, 10), SEEK_SET) == 0, "no such place");
+	snprintf(from, sizeof from, "%.*s", (int)len, value != NULL ? value : ""); /* a value is not terminated */
+	check(fseek(source.context, strtol(from, NULL, 10), SEEK_SET) == 0, "no such place");
 	tofu_msg_header(*msg)->opcode = TOFU_RESPONSE;
 	must(tofu_parts_post_from(parts, msg, &source, NULL), "cannot answer");
 }
