@@ -398,7 +398,7 @@ START_TEST(short_messages_keep_their_order_and_do_not_wait_for_a_long_one)
 	for (uint64_t n = 1; n <= SHORT; n++) {
 		tofu_msg *msg = message(&e.client->side, TOFU_SIGNAL, e.pair.client_channel, 0, NULL);
 
-		number_body(msg, n, 8 + n);
+		number_body(msg, n, (size_t)(8 + n));
 		works(tofu_parts_post(e.client->parts, &msg, NULL));
 	}
 	both_until(&e, e.server->count == SHORT + 1);
