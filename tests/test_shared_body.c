@@ -82,7 +82,7 @@ START_TEST(a_small_body_is_copied)
 }
 END_TEST
 
-static size_t free_in_pool(void)
+static uint64_t free_in_pool(void)
 {
 	struct tofu_pool_counts counts;
 
@@ -98,7 +98,7 @@ START_TEST(a_share_apart_is_the_same_and_none_of_those_that_are_free)
 	tofu_msg_put(&spare);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		tofu_msg *a = numbered(2, sizes[i]), *b, *c;
-		size_t before;
+		uint64_t before;
 
 		works(tofu_msg_headers_add(a, "name", "value"));
 		spare = numbered(1, 8);
