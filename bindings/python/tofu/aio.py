@@ -7,8 +7,9 @@
         async for message in group:
             ...
 
-One task reads the group for all others. An answer to call(), connect() and listen() goes to whoever waits for it; all else is what
-receive() and async for get, in its order. Everything here belongs to the loop's thread, except for what tofu.Group lets any thread do.
+The loop reads the group for all tasks. The answer to a call(), connect() or listen() goes to the task that waits for it. All other
+messages go to receive() and async for, in order. Use a group from the loop's thread only; interrupt() and update() may be called from
+any thread.
 """
 
 import asyncio
@@ -34,8 +35,8 @@ class Group(_engine.Group):
         self._arrived = collections.deque()
         self._receivers = collections.deque()
         self._calls = {}  # (channel, id) to the future of the answer
-        self._room = {}  # channel to the futures of those who wait for room
-        self._ended = None  # the exception of those who wait for more
+        self._room = {}  # channel to the futures of tasks that wait for room
+        self._ended = None  # what a task that waits for more gets
         self._watch()
 
     # --- the group's descriptor, or on Windows a thread that waits ---
@@ -77,7 +78,7 @@ class Group(_engine.Group):
         for msg in batch:
             self._dispatch(msg)
 
-    # --- to whom a message goes ---
+    # --- who gets a message ---
 
     def _dispatch(self, msg):
         key = msg.channel, msg.id

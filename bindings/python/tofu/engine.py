@@ -37,48 +37,19 @@ def waited(function, timeout):
             return status
 
 
-class Engine:
-    """An engine with its transports: Engine(Tcp(), Unix(), pool_max=100).
+class Handle:
+    """What an engine and a group have in common: a pointer of the library, which close(), with, or the last reference ends."""
 
-    Options are those of struct tofu_options: pool_initial, pool_max, max_channels, send_queue_max, send_queue_max_bytes,
-    handshake_timeout_ms, idle_timeout_ms, receive_timeout_ms, bye_timeout_ms, channel_share_percent, unheard_max,
-    peer_connections_max, poller (Poller), io (IO). log: a function of a LogLevel and a line; it runs on the thread that does the
-    engine's work, must return soon, and must not use the engine.
+    _destroy = None  # the library's function
 
-    with ends it: its channels close at once. Any thread may use it. Groups and messages may outlive it.
-    """
-
-    def __init__(self, *transports, log=None, **options):
+    def __init__(self):
         self._pointer = ctypes.c_void_p()
-        filled = _lib.Options()
-        core.tofu_options_init(ctypes.byref(filled), ctypes.sizeof(filled))
-        for name, value in options.items():
-            if name not in {field for field, *_ in _lib.Options._fields_} - {"size", "log", "log_context"}:
-                raise TypeError(f"Engine has no option {name!r}")
-            setattr(filled, name, value)
-        # The library calls it as long as the engine lives, so the engine keeps it.
-        self._log = _lib.LogFunction(lambda _, level, text: log(LogLevel(level), text.decode("utf-8", "replace"))) if log else None
-        if self._log:
-            filled.log = self._log
-        check(core.tofu_engine_create(ctypes.byref(filled), ctypes.byref(self._pointer)))
-        self._transports = []
-        try:
-            for transport in transports:
-                self.register(transport)
-        except BaseException:
-            self.close()
-            raise
-
-    def register(self, transport):
-        """Let it speak a transport more."""
-        check(core.tofu_engine_register(self._live(), transport._pointer))
-        self._transports.append(transport)
 
     def close(self):
-        """End it: no message is sent or received any more, and who waits in a group of it gets Closed. Again is fine."""
+        """End it. A second call does nothing."""
         pointer, self._pointer = self._pointer, ctypes.c_void_p()
         if pointer:
-            core.tofu_engine_destroy(pointer)
+            self._destroy(pointer)
 
     def __del__(self):
         if getattr(self, "_pointer", None):
@@ -94,6 +65,47 @@ class Engine:
         if not self._pointer:
             raise make(Status.SHUTDOWN_STARTED)
         return self._pointer
+
+
+class Engine(Handle):
+    """An engine with its transports: Engine(Tcp(), Unix(), pool_max=100).
+
+    Options are those of struct tofu_options: pool_initial, pool_max, max_channels, send_queue_max, send_queue_max_bytes,
+    handshake_timeout_ms, idle_timeout_ms, receive_timeout_ms, bye_timeout_ms, channel_share_percent, unheard_max,
+    peer_connections_max, poller (Poller), io (IO). log: a function of a LogLevel and a line; it runs on the thread that does the
+    engine's work, must return soon, and must not use the engine.
+
+    close() and with end it: its channels close at once, and a thread that waits in one of its groups gets Closed. Any thread may
+    use it. Groups and messages may outlive it.
+    """
+
+    _destroy = core.tofu_engine_destroy
+
+    def __init__(self, *transports, log=None, **options):
+        super().__init__()
+        filled = _lib.Options()
+        core.tofu_options_init(ctypes.byref(filled), ctypes.sizeof(filled))
+        for name, value in options.items():
+            if name not in {field for field, *_ in _lib.Options._fields_} - {"size", "log", "log_context"}:
+                raise TypeError(f"Engine has no option {name!r}")
+            setattr(filled, name, value)
+        # The library may call it while the engine lives, so the engine keeps a reference.
+        self._log = _lib.LogFunction(lambda _, level, text: log(LogLevel(level), text.decode("utf-8", "replace"))) if log else None
+        if self._log:
+            filled.log = self._log
+        check(core.tofu_engine_create(ctypes.byref(filled), ctypes.byref(self._pointer)))
+        self._transports = []
+        try:
+            for transport in transports:
+                self.register(transport)
+        except BaseException:
+            self.close()
+            raise
+
+    def register(self, transport):
+        """Let it use another transport."""
+        check(core.tofu_engine_register(self._live(), transport._pointer))
+        self._transports.append(transport)
 
     def group(self):
         """A mailbox of this engine."""
@@ -141,43 +153,23 @@ class Engine:
         return fault.decode() if fault else None
 
 
-class Group:
+class Group(Handle):
     """A mailbox of an engine: post and receive. Any thread may post; one at a time receives.
 
-    with ends it: its channels close at once, and what was posted and not sent is lost; drain() first.
+    close() and with end it: its channels close at once, and what was posted and not sent is lost; drain() first.
     """
 
+    _destroy = core.tofu_group_destroy
     BATCH = 64
 
     def __init__(self, engine):
+        super().__init__()
         self._engine = engine
-        self._pointer = ctypes.c_void_p()
         check(core.tofu_group_create(engine._live(), ctypes.byref(self._pointer)))
 
     @property
     def engine(self):
         return self._engine
-
-    def close(self):
-        """End it. Again is fine."""
-        pointer, self._pointer = self._pointer, ctypes.c_void_p()
-        if pointer:
-            core.tofu_group_destroy(pointer)
-
-    def __del__(self):
-        if getattr(self, "_pointer", None):
-            self.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def _live(self):
-        if not self._pointer:
-            raise make(Status.SHUTDOWN_STARTED)
-        return self._pointer
 
     # --- out ---
 

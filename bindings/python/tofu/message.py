@@ -14,9 +14,8 @@ LIMIT = 1 << 30  # what a message holds at most, and more than travels
 class Message:
     """One message. engine.message() makes an empty one, group.receive() gives one that has come.
 
-    It belongs to whoever has it, until it is posted; then it is empty, and every use raises Error(NULL_MESSAGE). What is not
-    posted goes back to its pool when nobody refers to it any more, or at put(). It may outlive its engine. One thread at a time
-    may use it.
+    Once it is posted, it is empty, and every use raises Error(NULL_MESSAGE). A message that is not posted goes back to its pool at
+    put(), or when the last reference to it goes. It may outlive its engine. One thread at a time may use it.
     """
 
     __slots__ = ("_pointer", "_header")
@@ -26,7 +25,7 @@ class Message:
         self._header = core.tofu_msg_header(pointer).contents
 
     def put(self):
-        """Give it back now. Again is fine."""
+        """Give it back now. A second call does nothing."""
         if self._pointer:
             core.tofu_msg_put(ctypes.byref(self._pointer))
 
