@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Sending. The bodies of a channel take turns, a part each, and leave after their last part. What the queue of the channel has no
- * room for stays made; when send_ready comes, we go on with it.
+ * Sending. The bodies of a channel take turns, a part each, and leave after their last part. A part that the channel's queue has no
+ * room for is kept until send_ready comes.
  *
  * A peer that reads as fast as we post would keep the caller here for a whole long body. So after as many parts as a queue takes
- * the channel pauses, and we put an empty update into the group's own mailbox; when that is received, we go on with all that paused
- * before. It does not matter whether it was ours or one of the application's: each of them gets as many as it has asked for.
+ * the channel pauses, and we put an empty update into the group's own mailbox. When it is received, all channels go on that paused
+ * before. An update of ours and an empty one of the application look the same; we keep the first, and the application gets as many
+ * as it has asked for.
  *
  * The application hears of the end of a body when all is in order again, for it may post then, or cancel.
  */
@@ -62,7 +63,7 @@ struct outcome {
 	tofu_msg *msg; /* that was posted */
 };
 
-/* It is no more the body's. */
+/* The body gives it up. */
 static struct outcome take_outcome(struct tofu_outgoing *o, enum tofu_status status)
 {
 	struct outcome e = { .status = status, .header = o->header, .source = o->source };
@@ -137,7 +138,7 @@ void tofu_outgoing_drop(struct tofu_parts *p, struct tofu_parts_channel *c, enum
 
 /* --- a part --- */
 
-/* It will be here for long: put one in its place that is none of the pool's. Without memory it stays as it is. */
+/* It may wait here for long: replace it by a message outside the pool. Without memory it stays. */
 static void keep_apart(tofu_msg **msg)
 {
 	tofu_msg *apart;
@@ -175,7 +176,7 @@ static enum tofu_status fill_from_source(const struct tofu_parts *p, struct tofu
 	return st == TOFU_OK ? tofu_msg_body_reserve(o->ready, *len, &room) : st;
 }
 
-/* The user pointer tells those that come back, except for the last. */
+/* The user pointer marks parts that come back. The last part has the application's. */
 static enum tofu_status make_part(struct tofu_parts *p, struct tofu_outgoing *o)
 {
 	enum tofu_status st = tofu_msg_clone(o->like, &o->ready);

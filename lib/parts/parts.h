@@ -6,8 +6,8 @@
  * What the files of this folder share. A channel that sends or receives parts has a record, made for the first and freed after the
  * last: its bodies on their way out, in the order of their turns, and those that have begun to arrive.
  *
- * What is kept here for long is never one of the pool's messages: with a pool of which all were kept, nothing could be read any more,
- * and what is kept would be kept for ever.
+ * What may wait here for long is copied out of the pool. If all messages of the pool waited here, nothing could be read, and they
+ * would wait for ever.
  */
 
 #include <stdbool.h>
@@ -94,7 +94,7 @@ void tofu_outgoing_go_on(struct tofu_parts *p, uint16_t channel);
 void tofu_outgoing_resume(struct tofu_parts *p);
 /** The channel has ended, or the parts are destroyed. The record is no longer in the table. */
 void tofu_outgoing_drop(struct tofu_parts *p, struct tofu_parts_channel *c, enum tofu_status why);
-/** Where it is linked, or would be. What is cut off is not found. */
+/** The link to it; its target is NULL if there is none. A body that is cut off is not found. */
 struct tofu_outgoing **tofu_outgoing_find(struct tofu_parts_channel *c, const struct tofu_header *header);
 
 /* incoming.c */
